@@ -1,0 +1,82 @@
+"""What each role may do, and how far it sees; pure."""
+
+import enum
+from dataclasses import dataclass, field
+
+
+class Verb(enum.StrEnum):
+    """What a person may want to do with tickets and with Belay itself."""
+
+    VIEW = "view"  # see a ticket and its public conversation
+    READ_NOTES = "read_notes"  # see internal notes, clocks, handoffs and the timeline
+    REPLY = "reply"  # write publicly
+    WORK = "work"  # note, assign, status, severity, tags
+    OPEN_FOR_OTHERS = "open_for_others"
+    REQUEST_ESCALATION = "request_escalation"
+    ESCALATE = "escalate"
+    DEESCALATE = "deescalate"
+    ACKNOWLEDGE = "acknowledge"
+    LEAD = "lead"  # grant and decline requests, confirm falls, act for any team
+    WATCH = "watch"  # the escalation board
+    ADMINISTER = "administer"
+
+
+class Reach(enum.IntEnum):
+    """How far a verb reaches; ordered, so that the smaller of two can be taken."""
+
+    NOTHING = 0
+    OWN = 1
+    ORGANISATIONS = 2
+    TEAMS = 3
+    ALL = 4
+
+
+_REQUESTER = {
+    Verb.VIEW: Reach.OWN,
+    Verb.REPLY: Reach.OWN,
+    Verb.REQUEST_ESCALATION: Reach.OWN,
+}
+# Agents see every ticket unless an admin narrows them: whoever picks up the phone must find the ticket.
+_AGENT = dict.fromkeys(
+    (
+        Verb.VIEW,
+        Verb.READ_NOTES,
+        Verb.REPLY,
+        Verb.WORK,
+        Verb.OPEN_FOR_OTHERS,
+        Verb.REQUEST_ESCALATION,
+        Verb.ESCALATE,
+        Verb.DEESCALATE,
+        Verb.ACKNOWLEDGE,
+        Verb.WATCH,
+    ),
+    Reach.ALL,
+)
+_LEAD = {**_AGENT, Verb.LEAD: Reach.ALL}
+_ADMIN = dict.fromkeys(Verb, Reach.ALL)
+
+_TABLE: dict[str, dict[Verb, Reach]] = {
+    "requester": _REQUESTER,
+    "agent": _AGENT,
+    "lead": _LEAD,
+    "manager": _LEAD,
+    "admin": _ADMIN,
+}
+
+
+def reach(role: str, verb: Verb) -> Reach:
+    """Return how far `role` may carry out `verb`; what is not listed is NOTHING (deny by default)."""
+    return _TABLE.get(role, {}).get(verb, Reach.NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one person may reach with one verb; each app's queryset turns it into a filter (DESIGN 2)."""
+
+    user_id: int | None
+    reach: Reach
+    team_ids: frozenset[int] = field(default_factory=frozenset)
+    organisation_ids: frozenset[int] = field(default_factory=frozenset)
+
+
+NOBODY = Scope(user_id=None, reach=Reach.NOTHING)

@@ -1,0 +1,16 @@
+"""The few things asked of PostgreSQL directly."""
+
+import datetime as dt
+
+from django.db import connection
+
+
+def database_now() -> dt.datetime:
+    """Return the database's clock as an aware UTC instant (DESIGN 2: time comes from the database's clock).
+
+    It is `clock_timestamp()`, which goes on inside a transaction; entrances read it once and pass it on.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    return now.astimezone(dt.UTC)

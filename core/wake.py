@@ -1,0 +1,71 @@
+"""Ring Celery and the live stream, best effort: rows are the truth, a lost ring costs a second (DESIGN 4)."""
+
+import logging
+import threading
+import time
+from functools import lru_cache
+
+import redis
+from celery import Celery
+from django.conf import settings
+from django.db import transaction
+
+log = logging.getLogger("belay.wake")
+
+# After a failure nobody tries again for this long, so that a dead broker costs one click, not every click.
+PAUSE_SECONDS = 10.0
+_quiet_until = 0.0
+_guard = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _producer() -> Celery:
+    # A producer of its own: the worker's app would retry for seconds inside a person's request.
+    app = Celery("belay-wake", broker=settings.CELERY_BROKER_URL, set_as_current=False)
+    app.conf.update(
+        task_ignore_result=True,
+        task_routes=settings.CELERY_TASK_ROUTES,
+        task_default_queue=settings.CELERY_TASK_DEFAULT_QUEUE,
+        broker_transport_options={
+            **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+            "max_retries": 0,
+            "retry_on_timeout": False,
+        },
+        broker_connection_retry=False,
+        task_publish_retry=False,
+    )
+    return app
+
+
+@lru_cache(maxsize=1)
+def _ringer() -> "redis.Redis":
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+
+
+def wake(*tasks: str) -> None:
+    """Ring these tasks, and the live stream, once the transaction under way has committed.
+
+    Never raises and never waits longer than a second; the ticks find the rows by themselves.
+    """
+    transaction.on_commit(lambda: _ring(tasks), robust=True)
+
+
+def live_channel() -> str:
+    """Return the name of the channel that only says "look again"; one per installation."""
+    return f"{settings.BELAY_PREFIX}live"
+
+
+def _ring(tasks: tuple[str, ...]) -> None:
+    global _quiet_until
+    if not settings.BELAY_WAKE or time.monotonic() < _quiet_until:
+        return
+    try:
+        _ringer().publish(live_channel(), b"1")
+        for task in tasks:
+            _producer().send_task(task, expires=2, retry=False)
+    except Exception as error:  # whatever the broker's client raises: the rows are safe, the tick comes
+        with _guard:
+            _quiet_until = time.monotonic() + PAUSE_SECONDS
+        log.warning("broker not reachable, ringing pauses for %.0f s: %s", PAUSE_SECONDS, error)

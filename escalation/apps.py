@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class EscalationConfig(AppConfig):
+    name = "escalation"
+
+    def ready(self) -> None:
+        from escalation.receivers import on_ticket_events
+        from tickets.signals import ticket_events
+
+        ticket_events.connect(on_ticket_events, dispatch_uid="escalation")

@@ -1,0 +1,335 @@
+"""The engine: claim due clocks, decide in pure rules, apply through the same operations as a click (DESIGN 3 and 4).
+
+A tick reads T once and claims, 500 at a time and by locking their tickets, clocks that fire by T and were recorded
+before T, until none is left. Two beats, twenty workers or a redelivered message change nothing: what is locked is
+skipped, what was decided no longer fires.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from core.db import database_now
+from escalation import kinds
+from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.operations.dead_letters import handle_dead_letters
+from escalation.operations.plan import PersonalMessage, Plan
+from escalation.operations.promises import start_promise
+from escalation.operations.set_aside import tell_of_set_aside
+from escalation.operations.state import State, load_states
+from escalation.operations.steps import again, move
+from escalation.operations.telling import Telling
+from escalation.rules.deciding import Cause, Decision, Due, begin_at, decide
+from notifications.engine import record_tick
+from tickets.models import Status, Ticket
+from tickets.operations import change_statuses, set_aside
+from tickets.timeline import Work, working
+
+log = logging.getLogger("belay.engine")
+
+BATCH = 500
+# How long a ticket whose processing failed rests before it is tried again; the last value repeats.
+_BACKOFF = (30, 120, 600, 3600)
+
+Position = tuple[dt.datetime, int]
+_START: Position = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 0)
+
+# The ticket is locked, not the clock: nobody decides about a clock without holding its ticket (DESIGN 2). The cursor
+# spares the next batch the dead index entries of the last one.
+_CLAIM = """
+SELECT c.fires_at, c.id, c.ticket_id
+FROM escalation_clock c JOIN tickets_ticket t ON t.id = c.ticket_id
+WHERE c.fires_at <= %(now)s AND c.recorded_at < %(now)s AND (c.fires_at, c.id) > (%(after_at)s, %(after_id)s)
+  {only}
+ORDER BY c.fires_at, c.id
+LIMIT %(batch)s
+FOR NO KEY UPDATE OF t SKIP LOCKED
+"""
+
+
+@dataclass(slots=True)
+class TickReport:
+    """What one tick did."""
+
+    tickets: int = 0
+    batches: int = 0
+    set_aside: int = 0
+    dead_letters: int = 0
+
+
+def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None) -> TickReport:
+    """Decide everything that is due by `now` (default: the database's clock), at most one step per ticket.
+
+    `only` narrows the tick to some tickets, for replays of history. A batch that fails is halved until the ticket that
+    fails is found and set aside; it holds nobody else up.
+    """
+    at = now or database_now()
+    report = TickReport()
+    position: Position | None = _START
+    while position is not None:
+        position = _run_batch(at, position, only, report)
+    if only is None:
+        report.dead_letters = handle_dead_letters(now=at)
+        record_tick("escalation", at)
+    return report
+
+
+def _run_batch(
+    now: dt.datetime, after: Position, only: Collection[int] | None, report: TickReport
+) -> Position | None:
+    """Claim and process one batch; return where the next one starts, None when nothing was left."""
+    claimed: list[tuple[dt.datetime, int, int]] = []
+    try:
+        with working() as work:
+            claimed = _claim(now, after, only)
+            if not claimed:
+                return None
+            ids = sorted({ticket_id for _, _, ticket_id in claimed})
+            _process(work, ids, now)
+    except Exception:
+        if not claimed:
+            raise
+        log.exception("a batch of %d clocks failed; looking for the ticket", len(claimed))
+        _bisect(sorted({ticket_id for _, _, ticket_id in claimed}), now, report)
+    report.batches += 1
+    report.tickets += len({ticket_id for _, _, ticket_id in claimed})
+    fires_at, clock_id, _ = claimed[-1]
+    return fires_at, clock_id
+
+
+def _claim(
+    now: dt.datetime, after: Position, only: Collection[int] | None, batch: int = BATCH
+) -> list[tuple[dt.datetime, int, int]]:
+    narrowed = "AND c.ticket_id = ANY(%(only)s)" if only is not None else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CLAIM.format(only=narrowed),
+            {
+                "now": now,
+                "after_at": after[0],
+                "after_id": after[1],
+                "batch": batch,
+                "only": list(only) if only is not None else None,
+            },
+        )
+        return list(cursor.fetchall())
+
+
+def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
+    """Decide and apply everything due on these tickets, whose rows this transaction has locked."""
+    work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
+    states = load_states(work, ids)
+    plan = Plan(work, now=now)
+    plan.calendars.learn([state.path for state in states.values()])
+    follow_ups: list[State] = []
+    for state in states.values():
+        # Read again under the lock: what a click has stopped meanwhile is no longer due.
+        dues = tuple(
+            Due(
+                clock_id=clock.pk,
+                kind=clock.kind,
+                due_at=clock.due_at,
+                warn_at=clock.warn_at,
+                warned=clock.warned_at is not None,
+                missed=clock.round,
+            )
+            for clock in state.clocks.values()
+            if clock.fires_at is not None
+            and clock.due_at is not None
+            and clock.fires_at <= now
+            and clock.recorded_at < now
+        )
+        if not dues:
+            continue
+        decision = decide(state.path, state.step, dues, now)
+        _apply(plan, state, decision, {due.kind: due for due in dues})
+        if decision.follow_up:
+            follow_ups.append(state)
+        if state.standing.failures:
+            _works_again(state)
+    plan.flush()
+    if follow_ups:
+        # Waiting has lasted long enough: the ticket is open again, its own clocks run on (DESIGN 3, waiting).
+        change_statuses(
+            ticket_ids=[state.ticket.pk for state in follow_ups],
+            status=Status.OPEN,
+            actor=None,
+            now=now,
+            reason="Nobody answered in time.",
+        )
+
+
+def _apply(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -> None:
+    """Put what was decided for one ticket into the plan."""
+    now = plan.now
+    at = state.at(now)
+    plan.touch(state)
+    for kind in decision.warn:
+        clock = state.clocks[kind]
+        clock.warned_at = at
+        clock.fires_at = clock.due_at
+        plan.write(state, clock)
+        owned = state.ticket.assignee_id is not None
+        plan.event(state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": owned})
+        if owned:
+            plan.personal.append(
+                PersonalMessage(
+                    state,
+                    kinds.TELL_OWNER,
+                    "owner",
+                    {"what": "warning", "clock": kind, "due_at": dues[kind].due_at.isoformat()},
+                )
+            )
+    for kind in decision.late_warnings:
+        state.clocks[kind].warned_at = at
+        plan.event(state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": False})
+    for kind in decision.fired:
+        due = dues[kind]
+        if kind not in (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE, Clock.Kind.NEXT_TELLING):
+            plan.event(
+                state,
+                kinds.DUE,
+                {
+                    "clock": kind,
+                    "due_at": due.due_at.isoformat(),
+                    "late_seconds": max((now - due.due_at).total_seconds(), 0.0),
+                },
+            )
+    _apply_promises(plan, state, decision, dues)
+    if decision.follow_up:
+        plan.stop(state, Clock.Kind.FOLLOW_UP, Clock.State.FIRED)
+        plan.event(state, kinds.FOLLOWED_UP, {"from": state.ticket.status})
+        # The owner hears of it; without one, the lead.
+        to = "owner" if state.ticket.assignee_id is not None else "lead"
+        plan.personal.append(PersonalMessage(state, kinds.TELL_OWNER, to, {"what": "follow_up"}))
+    if decision.trigger is not None:
+        _apply_step(plan, state, decision, decision.trigger)
+    elif decision.tell_next:
+        plan.tellings.append(Telling(state, due_at=dues[Clock.Kind.NEXT_TELLING].due_at))
+
+
+def _apply_step(plan: Plan, state: State, decision: Decision, trigger: Cause) -> None:
+    begin = decision.begin_at or plan.now
+    if decision.again or decision.to is None:
+        again(plan, state, trigger=trigger.kind, begin=begin, due_at=trigger.due_at)
+        return
+    expired = decision.request_expired
+    move(
+        plan,
+        state,
+        decision.to,
+        kind=Escalation.Kind.CLIMB,
+        trigger=trigger.kind,
+        begin=begin,
+        due_at=trigger.due_at,
+        late_by=decision.late_by,
+        co_triggers=decision.co_triggers,
+        automatic=True,
+        request_becomes=EscalationRequest.State.EXPIRED
+        if expired
+        else EscalationRequest.State.OVERTAKEN,
+    )
+
+
+def _apply_promises(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -> None:
+    """Spend the promises that are due and tell whom the rules name; a cadence starts its next interval."""
+    for kind in decision.fired:
+        if kind in (Clock.Kind.FIRST_RESPONSE, Clock.Kind.NEXT_RESPONSE, Clock.Kind.RESOLUTION):
+            plan.stop(state, kind, Clock.State.FIRED)
+        elif kind == Clock.Kind.STAKEHOLDER_UPDATE:
+            plan.stop(state, kind, Clock.State.FIRED)
+            start_promise(
+                plan,
+                state,
+                kind,
+                since=begin_at(dues[kind].due_at, plan.now),
+                missed=dues[kind].missed + 1,
+            )
+        elif kind == Clock.Kind.REQUEST and decision.to is None:
+            # It would climb into management: the lead is told again, every interval, until they answer.
+            clock = state.clocks[Clock.Kind.REQUEST]
+            clock.running_since = begin_at(dues[kind].due_at, plan.now)
+            clock.recorded_at = state.at(plan.now)
+            clock.used = dt.timedelta(0)
+            clock.round += 1
+            plan.set_timing(state, clock)
+            plan.write(state, clock)
+    for kind in decision.tell_lead:
+        what = kinds.TELL_REQUEST if kind == Clock.Kind.REQUEST else kinds.TELL_LEAD
+        context: dict[str, object] = {"clock": kind, "due_at": dues[kind].due_at.isoformat()}
+        if kind == Clock.Kind.REQUEST:
+            request = EscalationRequest.objects.filter(
+                ticket_id=state.ticket.pk, seq=state.standing.seq
+            ).first()
+            context["request"] = request.pk if request is not None else None
+        plan.personal.append(PersonalMessage(state, what, "lead", context))
+    for kind in decision.tell_owner:
+        # Without an owner the message goes to the lead at once: somebody must hear of it.
+        to = "owner" if state.ticket.assignee_id is not None else "lead"
+        plan.personal.append(
+            PersonalMessage(
+                state,
+                kinds.TELL_OWNER,
+                to,
+                {"what": "due", "clock": kind, "due_at": dues[kind].due_at.isoformat()},
+            )
+        )
+
+
+# --- poison -------------------------------------------------------------------------------------------------------
+
+
+def _bisect(ids: Sequence[int], now: dt.datetime, report: TickReport) -> None:
+    """Process these tickets in halves until those that fail stand alone, and set them aside."""
+    try:
+        with working() as work:
+            held = _lock_free(ids)
+            if held:
+                _process(work, held, now)
+        return
+    except Exception as error:
+        if len(ids) == 1:
+            _set_aside(ids[0], error, now)
+            report.set_aside += 1
+            return
+    middle = len(ids) // 2
+    _bisect(ids[:middle], now, report)
+    _bisect(ids[middle:], now, report)
+
+
+def _lock_free(ids: Sequence[int]) -> list[int]:
+    """Lock those of the tickets that nobody else holds, in id order."""
+    rows = Ticket.objects.filter(pk__in=ids).order_by("pk")
+    locked = rows.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    return list(locked.values_list("pk", flat=True))
+
+
+def _set_aside(ticket_id: int, error: Exception, now: dt.datetime) -> None:
+    """Rest a ticket whose processing fails, tell its lead and the fallback contact, and try again later.
+
+    Writes plain columns only: whatever made the processing fail must not be in the way here (DESIGN 3, never silent).
+    """
+    log.error("#%d is set aside: %s", ticket_id, error)
+    with transaction.atomic():
+        standing = Standing.objects.select_for_update().get(pk=ticket_id)
+        standing.failures += 1
+        standing.set_aside_because = f"{type(error).__name__}: {error}"[:500]
+        standing.save(update_fields=["failures", "set_aside_because"])
+        rest = dt.timedelta(seconds=_BACKOFF[min(standing.failures, len(_BACKOFF)) - 1])
+        Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=now + rest)
+        set_aside(ticket_id=ticket_id, at=now)
+    try:
+        tell_of_set_aside(ticket_id=ticket_id, failures=standing.failures, now=now)
+    except Exception:  # even the path may be what is broken; the board still shows the ticket
+        log.exception("nobody could be told that #%d is set aside", ticket_id)
+
+
+def _works_again(state: State) -> None:
+    state.standing.failures = 0
+    state.standing.set_aside_because = ""
+    state.standing.save(update_fields=["failures", "set_aside_because"])
+    set_aside(ticket_id=state.ticket.pk, at=None)
+

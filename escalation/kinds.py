@@ -1,0 +1,26 @@
+"""The kinds of timeline events and of notifications that escalation adds."""
+
+# Timeline events; `data` in brackets.
+ENTERED = "escalation.entered"  # seq, to (step), tier, path, version
+ESCALATED = "escalation.escalated"  # seq, kind, trigger, from, to (steps), from_tier, to_tier, late_seconds, co_triggers
+TOLD_AGAIN = "escalation.told_again"  # seq, trigger, step: the top repeats, or a ticket reopened where it was
+TOLD = "escalation.told"  # seq, round, step, contacts, fallback
+NOBODY = "escalation.nobody"  # seq, round, step: neither list nor fallback nor admin could be told
+ACKNOWLEDGED = "escalation.acknowledged"  # seq, via, contact, after_seconds
+PASSED_ON = "escalation.passed_on"  # seq, contact
+WARNED = "escalation.warned"  # clock, due_at, sent
+DUE = "escalation.due"  # clock, due_at, late_seconds
+FOLLOWED_UP = "escalation.followed_up"  # from (status)
+REQUESTED = "escalation.requested"  # seq, request
+REQUEST_ANSWERED = "escalation.request_answered"  # seq, request, state
+SET_ASIDE = "escalation.set_aside"  # failures
+DEAD_LETTER = "escalation.dead_letter"  # notification, contact, next (method, contact or nobody)
+
+# Notifications.
+TELL = "escalation.told"
+TELL_FALLBACK = "escalation.fallback"
+TELL_LEAD = "escalation.lead"
+TELL_OWNER = "escalation.owner"
+TELL_REQUEST = "escalation.requested"
+TELL_ANSWER = "escalation.answered"
+TELL_SET_ASIDE = "escalation.set_aside"

@@ -1,0 +1,25 @@
+"""Paths, clocks and escalations."""
+
+from escalation.models.clocks import Clock
+from escalation.models.escalations import Escalation, EscalationRequest, Standing
+from escalation.models.paths import (
+    EscalationPath,
+    PathVersion,
+    ServiceTarget,
+    Step,
+    StepContactList,
+    StepTarget,
+)
+
+__all__ = [
+    "Clock",
+    "Escalation",
+    "EscalationPath",
+    "EscalationRequest",
+    "PathVersion",
+    "ServiceTarget",
+    "Standing",
+    "Step",
+    "StepContactList",
+    "StepTarget",
+]

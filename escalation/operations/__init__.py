@@ -1,0 +1,28 @@
+"""Every change of state of escalation; pages, API, admin, mail links and engine all come through here."""
+
+from escalation.operations.acknowledging import AlreadyAcknowledged, Moved, NotOnPath, acknowledge, pass_on
+from escalation.operations.by_hand import (
+    decline_request,
+    deescalate,
+    escalate,
+    grant_request,
+    request_escalation,
+)
+from escalation.operations.publishing import PathSpec, PromiseSpec, StepSpec, publish_path
+
+__all__ = [
+    "AlreadyAcknowledged",
+    "Moved",
+    "NotOnPath",
+    "PathSpec",
+    "PromiseSpec",
+    "StepSpec",
+    "acknowledge",
+    "decline_request",
+    "deescalate",
+    "escalate",
+    "grant_request",
+    "pass_on",
+    "publish_path",
+    "request_escalation",
+]

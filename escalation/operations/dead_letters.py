@@ -1,0 +1,121 @@
+"""Draw the consequence of a telling that could not be delivered: the next method, else the next contact, at once."""
+
+import datetime as dt
+import logging
+
+from django.db import connection
+
+from escalation import kinds
+from escalation.operations.plan import Plan
+from escalation.operations.state import State, load_states
+from escalation.operations.telling import Telling
+from notifications.models import Notification
+from notifications.operations import Message
+from notifications.queries import methods_of
+from tickets.models import Ticket
+from tickets.timeline import working
+
+log = logging.getLogger("belay.engine")
+
+# A dead letter is claimed like a clock, by locking its ticket (DESIGN 4).
+_CLAIM = """
+SELECT n.id, n.ticket_id
+FROM notifications_notification n JOIN tickets_ticket t ON t.id = n.ticket_id
+WHERE n.state = 'dead' AND n.handled_at IS NULL AND n.id > %s
+ORDER BY n.id LIMIT %s
+FOR NO KEY UPDATE OF t SKIP LOCKED
+"""
+
+
+def handle_dead_letters(*, now: dt.datetime, batch: int = 500) -> int:
+    """Handle every dead telling that waits for its consequence; return how many."""
+    handled, after = 0, 0
+    while True:
+        with working() as work:
+            with connection.cursor() as cursor:
+                cursor.execute(_CLAIM, [after, batch])
+                claimed = cursor.fetchall()
+            if not claimed:
+                return handled
+            after = claimed[-1][0]
+            ids = sorted({ticket_id for _, ticket_id in claimed})
+            work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
+            states = load_states(work, ids)
+            letters = list(Notification.objects.filter(pk__in=[pk for pk, _ in claimed]).order_by("pk"))
+            plan = Plan(work, now=now)
+            plan.calendars.learn([state.path for state in states.values()])
+            _consequences(plan, states, letters)
+            Notification.objects.filter(pk__in=[letter.pk for letter in letters]).update(handled_at=now)
+            plan.flush()
+            handled += len(letters)
+
+
+def _consequences(plan: Plan, states: dict[int, State], letters: list[Notification]) -> None:
+    methods = methods_of({letter.contact_id for letter in letters if letter.contact_id is not None})
+    told: set[int] = set()
+    tried, alive = _tried(letters)
+    for letter in letters:
+        state = states.get(letter.ticket_id or 0)
+        if (
+            state is None
+            or letter.seq != state.standing.seq
+            or state.acknowledged
+            or not state.ticket.is_open
+        ):
+            continue
+        plan.touch(state)
+        key: Key = (letter.ticket_id, letter.seq, letter.round, letter.contact_id)
+        ways = [way for way in methods.get(letter.contact_id or 0, ()) if way[0] not in tried.get(key, set())]
+        following = "method" if ways else "contact"
+        plan.event(
+            state,
+            kinds.DEAD_LETTER,
+            {"notification": letter.pk, "contact": letter.contact_id, "next": following, "seq": letter.seq},
+        )
+        if ways:
+            method_id, channel, address = ways[0]
+            plan.messages.append(
+                Message(
+                    kind=letter.kind,
+                    ticket_id=letter.ticket_id,
+                    group=letter.group,
+                    seq=letter.seq,
+                    round=letter.round,
+                    contact_id=letter.contact_id,
+                    user_id=letter.user_id,
+                    method_id=method_id,
+                    channel=channel,
+                    address=address,
+                    context=letter.context,
+                )
+            )
+        elif state.ticket.pk not in told:
+            told.add(state.ticket.pk)
+            plan.tellings.append(
+                Telling(
+                    state,
+                    due_at=state.at(plan.now),
+                    after_dead=True,
+                    round_dead=(letter.ticket_id, letter.seq, letter.round) not in alive,
+                    fallback_dead=letter.kind == kinds.TELL_FALLBACK,
+                )
+            )
+
+
+Key = tuple[int | None, int | None, int | None, int | None]
+Round = tuple[int | None, int | None, int | None]
+
+
+def _tried(letters: list[Notification]) -> tuple[dict[Key, set[int]], set[Round]]:
+    """Return the methods tried already per (ticket, seq, round, contact), and the rounds in which anybody is alive."""
+    rows = Notification.objects.filter(
+        ticket_id__in={letter.ticket_id for letter in letters}, round__isnull=False
+    ).values_list("ticket_id", "seq", "round", "contact_id", "method_id", "state")
+    tried: dict[Key, set[int]] = {}
+    alive: set[Round] = set()
+    for ticket_id, seq, round_number, contact_id, method_id, state in rows:
+        if method_id is not None:
+            tried.setdefault((ticket_id, seq, round_number, contact_id), set()).add(method_id)
+        if state not in (Notification.State.DEAD, Notification.State.WITHDRAWN):
+            alive.add((ticket_id, seq, round_number))
+    return tried, alive

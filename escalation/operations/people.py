@@ -1,0 +1,106 @@
+"""Who leads, who owns, who may acknowledge; and how Belay reaches them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from accounts.models import Team, User
+from accounts.queries import active_admins, members_of
+from accounts.rules import Verb
+from escalation.operations.state import State
+from notifications.models import Contact, ContactListEntry, Notification
+from notifications.operations import Message, contacts_for
+from notifications.queries import methods_of
+
+
+def leads_of(states: Iterable[State]) -> dict[int, User]:
+    """Return each ticket's lead: its team's, else the step's team's; in one query."""
+    wanted = list(states)
+    ids = {s.ticket.team_id for s in wanted} | {s.step.team_id for s in wanted}
+    teams = Team.objects.filter(pk__in=[pk for pk in ids if pk is not None]).select_related("lead")
+    leads = {team.pk: team.lead for team in teams if team.lead is not None and team.lead.is_active}
+    found = {}
+    for state in wanted:
+        lead = leads.get(state.ticket.team_id or 0) or leads.get(state.step.team_id or 0)
+        if lead is not None:
+            found[state.ticket.pk] = lead
+    return found
+
+
+def reach_users(
+    wanted: Sequence[tuple[State, User | None, str, Mapping[str, Any]]],
+) -> list[Message]:
+    """Return messages to people; where there is nobody to tell, the path's fallback contact is (never silent)."""
+    if not wanted:
+        return []
+    people = contacts_for({user.pk: user for _, user, _, _ in wanted if user is not None}.values())
+    fallbacks = {state.path.fallback_id for state, user, _, _ in wanted if user is None}
+    methods = methods_of({contact.pk for contact in people.values()} | fallbacks)
+    messages = []
+    for state, user, kind, context in wanted:
+        contact_id = people[user.pk].pk if user is not None else state.path.fallback_id
+        ways = methods.get(contact_id, ())
+        if not ways and user is None:
+            continue
+        method_id, channel, address = ways[0] if ways else (None, "email", user.email if user else "")
+        messages.append(
+            Message(
+                kind=kind,
+                ticket_id=state.ticket.pk,
+                seq=state.standing.seq,
+                contact_id=contact_id,
+                method_id=method_id,
+                user_id=user.pk if user is not None else None,
+                channel=channel,
+                address=address,
+                context=context,
+                group=f"ticket:{state.ticket.pk}",
+            )
+        )
+    return messages
+
+
+def may_acknowledge_many(states: Sequence[State], user: User) -> set[int]:
+    """Return the tickets whose current step `user` may acknowledge, in a constant number of queries.
+
+    Only a contact or a team member of the current step, or a lead, acknowledges (DESIGN 3).
+    """
+    if not user.may(Verb.ACKNOWLEDGE):
+        return set()
+    if user.may(Verb.LEAD):
+        return {state.ticket.pk for state in states}
+    team_of = {state.ticket.pk: state.step.team_id or state.ticket.team_id for state in states}
+    members = members_of({team for team in team_of.values() if team is not None})
+    lists = {list_id for state in states for list_id in state.step.list_ids}
+    on_lists = set(
+        ContactListEntry.objects.filter(contact_list_id__in=lists, contact__user=user).values_list(
+            "contact_list_id", flat=True
+        )
+    )
+    told = set(
+        Notification.objects.filter(
+            ticket_id__in=team_of, contact__user=user, round__isnull=False
+        ).values_list("ticket_id", "seq")
+    )
+    allowed = set()
+    for state in states:
+        team_id = team_of[state.ticket.pk]
+        if (
+            (team_id is not None and user.pk in members.get(team_id, ()))
+            or on_lists.intersection(state.step.list_ids)
+            or (state.ticket.pk, state.standing.seq) in told
+        ):
+            allowed.add(state.ticket.pk)
+    return allowed
+
+
+def may_move_down(state: State, user: User) -> bool:
+    """Tell whether `user` belongs to the current team or leads: only they de-escalate (DESIGN 3, by hand)."""
+    if user.may(Verb.LEAD):
+        return True
+    teams = {team for team in (state.step.team_id, state.ticket.team_id) if team is not None}
+    return user.may(Verb.DEESCALATE) and any(user.pk in users for users in members_of(teams).values())
+
+
+def admins_as_contacts() -> list[Contact]:
+    """Return every active admin's contact, for when nobody else is there."""
+    return list(contacts_for(active_admins()).values())

@@ -1,0 +1,234 @@
+"""What follows from what happens on tickets: clocks start, stop, pause; paths are chosen; answers acknowledge."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from django.db.models import prefetch_related_objects
+
+from accounts.models import User
+from escalation.models import Clock, Escalation
+from escalation.operations.acknowledging import apply_acknowledgement, takes_ticket
+from escalation.operations.people import may_acknowledge_many
+from escalation.operations.plan import Plan
+from escalation.operations.promises import (
+    answer,
+    apply_waiting,
+    finish,
+    recompute,
+    resume_resolution,
+    start_promise,
+    start_promises,
+)
+from escalation.operations.state import State, load_states
+from escalation.operations.steps import again, begin_step, enter, move, start_tier_time
+from escalation.paths import current_paths, facts_of
+from escalation.rules.paths import choose, entry_step, return_step
+from tickets import kinds
+from tickets.models import Event, Ticket
+from tickets.operations import assign_ticket
+from tickets.timeline import Work
+
+ANSWERS = (kinds.REPLIED, kinds.UPDATED)
+ENGAGES = (kinds.REPLIED, kinds.UPDATED, kinds.NOTED, kinds.HANDED_OFF)
+REPATHS = (kinds.SEVERITY_CHANGED, kinds.FIELD_CHANGED)
+PATH_FIELDS = ("category", "service", "organisation")
+
+
+def react(work: Work, events: Sequence[Event]) -> None:
+    """Draw the consequences of a batch of ticket events, in the transaction that recorded them.
+
+    Costs a constant number of queries per kind of event, however many tickets.
+    """
+    live = [event for event in events if not event.historic and not event.ticket.historic]
+    opened = [event for event in live if event.kind == kinds.OPENED]
+    rest = [event for event in live if event.kind in HANDLED]
+    if opened:
+        _enter_paths(work, opened)
+    if not rest:
+        return
+    states = load_states(work, {event.ticket_id for event in rest})
+    if not states:
+        return
+    now = max(event.at for event in rest)
+    plan = Plan(work, now=now)
+    plan.calendars.learn([state.path for state in states.values()])
+    allowed = _who_engages(rest, states)
+    repathed: dict[int, State] = {}
+    reopened: list[State] = []
+    rose: set[int] = set()
+    taken: list[tuple[State, User]] = []
+    for event in rest:
+        state = states.get(event.ticket_id)
+        if state is None:
+            continue
+        ticket = state.ticket
+        if event.kind in ENGAGES or event.kind == kinds.ASSIGNED:
+            _converse(plan, state, event)
+            if (event.ticket_id, event.actor_id) in allowed and not state.acknowledged and ticket.is_open:
+                via = "taken" if event.kind == kinds.ASSIGNED else "reply"
+                apply_acknowledgement(plan, state, user=event.actor, contact=None, via=via)
+                if via == "reply" and takes_ticket(state, event.actor) and event.actor is not None:
+                    taken.append((state, event.actor))
+        elif event.kind == kinds.STATUS_CHANGED:
+            if not ticket.is_open:
+                _finish(plan, state)
+            elif event.data.get("reopened"):
+                reopened.append(state)
+            else:
+                apply_waiting(plan, state)
+        elif event.kind == kinds.SEVERITY_CHANGED or event.data.get("field") in PATH_FIELDS:
+            if ticket.is_open:
+                repathed[ticket.pk] = state
+                if event.kind == kinds.SEVERITY_CHANGED and event.data["to"] < event.data["from"]:
+                    rose.add(ticket.pk)
+    if reopened:
+        resume_resolution(plan, reopened)
+        for state in reopened:
+            _return(plan, state)
+    if repathed:
+        _choose_anew(plan, list(repathed.values()), rose)
+    if plan.touched:
+        plan.flush(cause=rest[0])
+    for state, user in taken:
+        if state.ticket.assignee_id is None:
+            assign_ticket(
+                ticket_id=state.ticket.pk, assignee=user, actor=user, now=now, reason="Answered first."
+            )
+
+
+HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, *REPATHS})
+
+
+def _enter_paths(work: Work, opened: Sequence[Event]) -> None:
+    paths = current_paths()
+    if not paths:
+        # A house without any path yet: the ticket is held by L1 and the linter says what is missing.
+        return
+    tickets = [event.ticket for event in opened]
+    prefetch_related_objects(tickets, "service__team", "organisation")
+    plan = Plan(work, now=max(event.at for event in opened))
+    plan.calendars.learn(paths)
+    for event in opened:
+        ticket = event.ticket
+        facts = facts_of(ticket)
+        path = choose(paths, facts)
+        state = enter(plan, ticket, path, entry_step(path, facts), at=event.at)
+        start_promises(plan, state, since=event.at)
+    plan.flush(cause=opened[0] if len(opened) == 1 else None)
+
+
+def _who_engages(events: Sequence[Event], states: dict[int, State]) -> set[tuple[int, int]]:
+    """Return (ticket, user) for those whose reply, note or taking acknowledges the current step.
+
+    Being assigned by somebody else does not (DESIGN 3, telling and acknowledging).
+    """
+    by_user: dict[int, tuple[User, list[State]]] = {}
+    for event in events:
+        user = event.actor
+        state = states.get(event.ticket_id)
+        if user is None or state is None or state.acknowledged or user.pk == event.ticket.requester_id:
+            continue
+        if event.kind == kinds.ASSIGNED and event.data.get("to") != user.pk:
+            continue
+        if event.kind not in ENGAGES and event.kind != kinds.ASSIGNED:
+            continue
+        if event.data.get("automatic"):
+            continue
+        by_user.setdefault(user.pk, (user, []))[1].append(state)
+    allowed: set[tuple[int, int]] = set()
+    for pk, (user, held) in by_user.items():
+        allowed.update((ticket_id, pk) for ticket_id in may_acknowledge_many(held, user))
+    return allowed
+
+
+def _converse(plan: Plan, state: State, event: Event) -> None:
+    """Start or keep promises for what was said."""
+    if event.kind not in ANSWERS or event.data.get("automatic") or not state.ticket.is_open:
+        return
+    if not event.data.get("from_requester"):
+        answer(plan, state, update=event.kind == kinds.UPDATED)
+        return
+    waits = Clock.Kind.FIRST_RESPONSE in state.clocks or Clock.Kind.NEXT_RESPONSE in state.clocks
+    if not waits and state.ticket.last_answer_at is not None:
+        start_promise(plan, state, Clock.Kind.NEXT_RESPONSE, since=event.at)
+
+
+def _finish(plan: Plan, state: State) -> None:
+    finish(plan, state)
+    plan.withdrawn.add(state.group)
+    plan.overtaken[state.ticket.pk] = "overtaken"
+    plan.touch(state)
+
+
+def _return(plan: Plan, state: State) -> None:
+    """Bring a reopened ticket back to the last step that transfers, with full time; only its people are told."""
+    at = state.at(plan.now)
+    step = return_step(state.path, state.step)
+    assignee = state.ticket.assignee
+    at_work = assignee is not None and assignee.is_active and assignee.at_work
+    if step.id == state.step.id:
+        state.standing.allowances += 1
+        again(plan, state, trigger=Escalation.Trigger.REOPENED, begin=at)
+    else:
+        move(
+            plan,
+            state,
+            step,
+            kind=Escalation.Kind.RETURN,
+            trigger=Escalation.Trigger.REOPENED,
+            begin=at,
+            keep_assignee=at_work,
+        )
+    start_promise(plan, state, Clock.Kind.STAKEHOLDER_UPDATE, since=at)
+
+
+def _choose_anew(plan: Plan, states: list[State], rose: set[int]) -> None:
+    """Choose the path anew and map each ticket to its first step at the same tier or above (DESIGN 3, changes).
+
+    Where the step stays, a risen severity restarts tier_time and acknowledge; lowering un-fires nothing.
+    """
+    paths = current_paths()
+    tickets: list[Ticket] = [state.ticket for state in states]
+    prefetch_related_objects(tickets, "service", "organisation")
+    plan.calendars.learn(paths)
+    for state in states:
+        facts = facts_of(state.ticket)
+        chosen = choose(paths, facts)
+        at = state.at(plan.now)
+        if chosen.path_id != state.path.path_id:
+            step = entry_step(chosen, facts, at_least=state.ticket.tier)
+            move(
+                plan,
+                state,
+                step,
+                kind=Escalation.Kind.REMAP,
+                trigger=Escalation.Trigger.CHANGED,
+                begin=at,
+                path=chosen,
+                keep_assignee=step.team_id is None or step.team_id == state.ticket.team_id,
+            )
+            continue
+        step = entry_step(state.path, facts, at_least=state.ticket.tier)
+        if state.ticket.pk in rose and step.position > state.step.position:
+            move(
+                plan,
+                state,
+                step,
+                kind=Escalation.Kind.CLIMB,
+                trigger=Escalation.Trigger.CHANGED,
+                begin=at,
+            )
+        elif state.ticket.pk in rose:
+            _restart(plan, state, at)
+    recompute(plan, states)
+
+
+def _restart(plan: Plan, state: State, at: dt.datetime) -> None:
+    """Restart the step's time for a higher severity; an acknowledgement that was given stands."""
+    if state.acknowledged:
+        plan.stop(state, Clock.Kind.TIER_TIME, Clock.State.CANCELLED)
+        start_tier_time(plan, state, at)
+        return
+    begin_step(plan, state, at)
+
+

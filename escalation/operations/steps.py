@@ -1,0 +1,260 @@
+"""Enter a path, change step, tell a step again: what a Plan gets for it."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from accounts.models import User
+from escalation import kinds
+from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.operations.plan import Plan
+from escalation.operations.state import State
+from escalation.operations.telling import Telling
+from escalation.rules.deciding import Cause
+from escalation.rules.paths import PathRule, StepRule
+from tickets.models import Entry, Ticket
+from tickets.operations import Placement
+
+STEP_CLOCKS = (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE, Clock.Kind.NEXT_TELLING)
+
+
+def enter(plan: Plan, ticket: Ticket, path: PathRule, step: StepRule, *, at: dt.datetime) -> State:
+    """Put a ticket on its path: at the first step, and from there in one climb past what it skips (DESIGN 3)."""
+    first = path.steps[0]
+    standing = Standing(ticket=ticket, version_id=path.version_id, step_id=first.id, seq=0, since=at)
+    entered = Escalation(
+        ticket=ticket,
+        seq=0,
+        kind=Escalation.Kind.ENTERED,
+        trigger=Escalation.Trigger.OPENED,
+        path_version_id=path.version_id,
+        to_step_id=first.id,
+        to_tier=first.tier,
+        at=at,
+    )
+    state = State(ticket=ticket, standing=standing, path=path, current=entered)
+    plan.calendars.learn([path])
+    plan.new_standings.append(standing)
+    plan.escalations.append(entered)
+    plan.event(
+        state,
+        kinds.ENTERED,
+        {
+            "seq": 0,
+            "to": first.position,
+            "tier": first.tier,
+            "path": path.path_id,
+            "version": path.version_id,
+        },
+    )
+    plan.touch(state)
+    if step.id != first.id:
+        move(
+            plan,
+            state,
+            step,
+            kind=Escalation.Kind.CLIMB,
+            trigger=Escalation.Trigger.PATH,
+            begin=at,
+            keep_assignee=True,
+        )
+        return state
+    if first.transfers or ticket.tier != first.tier:
+        plan.placements[ticket.pk] = Placement(
+            ticket_id=ticket.pk,
+            tier=first.tier,
+            team_id=first.team_id,
+            transfer=first.transfers,
+            keep_assignee=True,
+        )
+    begin_step(plan, state, at)
+    return state
+
+
+def move(
+    plan: Plan,
+    state: State,
+    step: StepRule,
+    *,
+    kind: str,
+    trigger: str,
+    begin: dt.datetime,
+    path: PathRule | None = None,
+    due_at: dt.datetime | None = None,
+    late_by: dt.timedelta | None = None,
+    co_triggers: Sequence[Cause] = (),
+    actor: User | None = None,
+    reason: str = "",
+    handoff: Entry | None = None,
+    keep_assignee: bool = False,
+    request_becomes: str = EscalationRequest.State.OVERTAKEN,
+    automatic: bool = False,
+) -> Escalation:
+    """Change the step of a ticket: next seq, old clocks and tellings end, the new step's begin at `begin`.
+
+    Nobody inherits a spent clock (DESIGN 3, deciding). `path` is given when the path changes with it.
+    """
+    at = state.at(plan.now)
+    before = state.step
+    old_path = state.path
+    for name in STEP_CLOCKS:
+        plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
+    if Clock.Kind.REQUEST in state.clocks:
+        plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
+    plan.overtaken[state.ticket.pk] = request_becomes
+    plan.withdrawn.add(state.group)
+
+    standing = state.standing
+    standing.seq += 1
+    standing.round = 0
+    standing.since = at
+    if path is not None:
+        state.path = path
+        standing.version_id = path.version_id
+        plan.calendars.learn([path])
+    standing.step_id = step.id
+    if automatic:
+        standing.automatic_steps += 1
+    elif kind in (Escalation.Kind.FALL, Escalation.Kind.RETURN, Escalation.Kind.REMAP):
+        standing.allowances += 1
+    if kind == Escalation.Kind.FALL:
+        standing.falls += 1
+    escalation = Escalation(
+        ticket=state.ticket,
+        seq=standing.seq,
+        kind=kind,
+        trigger=trigger,
+        co_triggers=[{"kind": c.kind, "due_at": c.due_at.isoformat()} for c in co_triggers],
+        path_version_id=state.path.version_id,
+        from_step_id=before.id,
+        to_step_id=step.id,
+        from_tier=before.tier,
+        to_tier=step.tier,
+        at=at,
+        due_at=due_at,
+        late_by=late_by,
+        actor=actor,
+        handoff=handoff,
+    )
+    state.current = escalation
+    plan.escalations.append(escalation)
+    plan.event(
+        state,
+        kinds.ESCALATED,
+        {
+            "seq": standing.seq,
+            "kind": kind,
+            "trigger": trigger,
+            "from": before.position,
+            "to": step.position,
+            "from_name": before.name,
+            "to_name": step.name,
+            "from_tier": before.tier,
+            "to_tier": step.tier,
+            "path_changed": old_path.version_id != state.path.version_id,
+            "due_at": due_at.isoformat() if due_at is not None else None,
+            "late_seconds": late_by.total_seconds() if late_by is not None else None,
+            "co_triggers": [cause.kind for cause in co_triggers],
+        },
+        text={"reason": reason.strip()} if reason.strip() else None,
+    )
+    plan.placements[state.ticket.pk] = Placement(
+        ticket_id=state.ticket.pk,
+        tier=step.tier,
+        team_id=step.team_id,
+        transfer=step.transfers,
+        keep_assignee=keep_assignee,
+    )
+    plan.touch(state)
+    begin_step(plan, state, begin)
+    return escalation
+
+
+def again(plan: Plan, state: State, *, trigger: str, begin: dt.datetime, due_at: dt.datetime | None = None) -> None:
+    """Tell the same step again with fresh clocks: at the top, and where a reopened ticket stands already.
+
+    The acknowledgement is cleared; rounds go on rising, so that every telling stays unique (DESIGN 3, the top).
+    """
+    at = state.at(plan.now)
+    for name in STEP_CLOCKS:
+        plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
+    plan.withdrawn.add(state.group)
+    clear_acknowledgement(plan, state)
+    plan.event(
+        state,
+        kinds.TOLD_AGAIN,
+        {
+            "seq": state.standing.seq,
+            "trigger": trigger,
+            "step": state.step.position,
+            "tier": state.step.tier,
+            "late_seconds": max((at - due_at).total_seconds(), 0.0) if due_at is not None else None,
+        },
+    )
+    plan.touch(state)
+    begin_step(plan, state, begin)
+
+
+def clear_acknowledgement(plan: Plan, state: State) -> None:
+    """Take back the acknowledgement of the current step; the timeline keeps that there was one."""
+    current = state.current
+    if current.acknowledged_at is None:
+        return
+    current.acknowledged_at = None
+    current.acknowledged_by = None
+    current.acknowledged_contact = None
+    current.acknowledged_via = ""
+    if current.pk is not None:
+        plan.changed_escalations[current.pk] = current
+
+
+def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
+    """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging)."""
+    step, ticket = state.step, state.ticket
+    version_id = plan.calendars.for_step(state.path, step, ticket.severity)
+    start_tier_time(plan, state, begin)
+    acknowledge = step.acknowledge_within(ticket.severity)
+    if acknowledge is not None:
+        plan.start(
+            state,
+            Clock.Kind.ACKNOWLEDGE,
+            acknowledge,
+            since=begin,
+            calendar_version_id=version_id,
+            step_bound=True,
+        )
+    if step.queue_only:
+        return
+    if acknowledge is not None or step.rounds > 1 or step.in_turn:
+        plan.start(
+            state,
+            Clock.Kind.NEXT_TELLING,
+            step.wait,
+            since=begin,
+            calendar_version_id=version_id,
+            step_bound=True,
+        )
+    plan.tellings.append(Telling(state, begins=True))
+
+
+def start_tier_time(plan: Plan, state: State, begin: dt.datetime) -> None:
+    """Start the time at this tier, standing still while somebody outside is waited for."""
+    step, ticket = state.step, state.ticket
+    work = step.work_within(ticket.severity)
+    if work is None:
+        return
+    plan.start(
+        state,
+        Clock.Kind.TIER_TIME,
+        work,
+        since=begin,
+        calendar_version_id=plan.calendars.for_step(state.path, step, ticket.severity),
+        step_bound=True,
+    )
+    if pauses_now(state):
+        plan.pause(state, Clock.Kind.TIER_TIME)
+
+
+def pauses_now(state: State) -> bool:
+    """Tell whether the ticket's status makes resolution and tier_time stand still (DESIGN 3, waiting)."""
+    status = state.ticket.status
+    return status == "waiting" or (status == "hold" and state.path.hold_pauses)

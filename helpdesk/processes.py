@@ -1,0 +1,51 @@
+"""The processes of an installation: one description each, for `manage.py up`, docker-compose.yml and the tests."""
+
+import sys
+from dataclasses import dataclass, field
+
+from helpdesk import environment
+
+
+@dataclass(frozen=True)
+class Process:
+    """A program that runs for as long as Belay does."""
+
+    name: str
+    command: list[str]
+    # More environment than all of them share.
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def processes() -> list[Process]:
+    """Return all of them, in the order they start in."""
+    return [
+        web(environment.bind_address(), environment.port()),
+        # Prefork: an escalation that hangs holds up one process, never both. Threads: mail servers are slow.
+        worker("engine", pool="prefork", size=2),
+        worker("delivery", pool="threads", size=8),
+        worker("bulk", pool="threads", size=2),
+        Process("beat", [*_celery(), "beat", "--pidfile", "", "--loglevel", "WARNING"]),
+        Process("pacemaker", [sys.executable, "manage.py", "pacemaker"]),
+    ]
+
+
+def web(bind: str, port: int) -> Process:
+    """Describe the web process: granian on one port."""
+    command = [sys.executable, "-m", "granian", "helpdesk.asgi:application"]
+    command += ["--interface", "asginl", "--host", bind, "--port", str(port), "--no-ws"]
+    # An open stream never ends by itself: after so many seconds granian ends its worker.
+    command += ["--workers", "1", "--workers-kill-timeout", "2", "--respawn-failed-workers"]
+    # What libpq itself reads: a page that takes longer than this is a bug, and holds a thread.
+    limit = {"PGOPTIONS": "-c statement_timeout=30s"}
+    return Process("web", [*command, "--log-level", "warning"], limit)
+
+
+def worker(queue: str, *, pool: str, size: int) -> Process:
+    """Describe a Celery worker of one queue."""
+    command = [*_celery(), "worker", "--queues", queue, "--hostname", f"{queue}@%h", "--pool", pool]
+    command += ["--concurrency", str(size), "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    return Process(queue, command)
+
+
+def _celery() -> list[str]:
+    return [sys.executable, "-m", "celery", "--quiet", "--app", "helpdesk"]

@@ -1,0 +1,27 @@
+"""What every channel takes, gives and raises."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One rendered message with its address; `key` is the same for every attempt (idempotency)."""
+
+    address: str
+    subject: str
+    text: str
+    html: str
+    key: str
+    thread: str = ""
+
+
+class Failed(Exception):
+    """Say that an attempt failed and another one may succeed."""
+
+
+class FailedForGood(Failed):
+    """Say that no further attempt to this address will succeed."""
+
+
+Sender = Callable[[Envelope], str]

@@ -1,0 +1,86 @@
+"""Email through Django's mail backend (SMTP by default)."""
+
+import smtplib
+import threading
+import time
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+
+from notifications.channels.base import Envelope, Failed, FailedForGood
+
+# One open connection per worker thread: opening one per message is what makes mail slow.
+_local = threading.local()
+# Mail servers hang up on idle clients after minutes; a fresh connection is cheaper than a failed attempt at 03:00.
+_IDLE_SECONDS = 20.0
+
+
+def send_email(envelope: Envelope) -> str:
+    """Send one mail and return the server's answer; the Message-ID is the same at every attempt.
+
+    Raises FailedForGood when the server refuses the recipient or the message (5xx), Failed for all else that may
+    pass by itself.
+    """
+    headers = {"Message-ID": envelope.key, "Auto-Submitted": "auto-generated", "X-Belay-Key": envelope.key}
+    if envelope.thread:
+        headers["References"] = headers["In-Reply-To"] = envelope.thread
+    message = EmailMultiAlternatives(
+        subject=envelope.subject,
+        body=envelope.text,
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=[envelope.address],
+        headers=headers,
+        connection=_connection(),
+    )
+    if envelope.html:
+        message.attach_alternative(envelope.html, "text/html")
+    try:
+        message.send()
+    except smtplib.SMTPRecipientsRefused as error:
+        _hang_up()
+        code, answer = next(iter(error.recipients.values()))
+        raise _failure(code, answer) from error
+    except smtplib.SMTPResponseException as error:
+        _hang_up()
+        raise _failure(error.smtp_code, error.smtp_error) from error
+    except ValueError as error:
+        # Django refuses header injection and addresses that can't be encoded.
+        raise FailedForGood(f"not a message that can be sent: {error}") from error
+    except (OSError, smtplib.SMTPException) as error:
+        _hang_up()
+        raise Failed(f"{type(error).__name__}: {error}") from error
+    return "accepted"
+
+
+def _connection() -> BaseEmailBackend:
+    if time.monotonic() - getattr(_local, "used_at", 0.0) > _IDLE_SECONDS:
+        _hang_up()
+    _local.used_at = time.monotonic()
+    connection: BaseEmailBackend | None = getattr(_local, "connection", None)
+    if connection is None:
+        connection = _local.connection = get_connection(timeout=settings.EMAIL_TIMEOUT)
+        try:
+            connection.open()
+        except (OSError, smtplib.SMTPException) as error:
+            _hang_up()
+            raise Failed(f"{type(error).__name__}: {error}") from error
+    return connection
+
+
+def _hang_up() -> None:
+    """Drop the connection after any failure: its state is not known, the next message opens a new one."""
+    connection: BaseEmailBackend | None = getattr(_local, "connection", None)
+    _local.connection = None
+    if connection is not None:
+        try:
+            connection.close()
+        except (OSError, smtplib.SMTPException):
+            # It was broken already; there is nothing left to close.
+            return
+
+
+def _failure(code: int, answer: bytes | str) -> Failed:
+    text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
+    kind = FailedForGood if 500 <= code < 600 else Failed
+    return kind(f"{code} {text}")

@@ -1,0 +1,147 @@
+"""What a mail says, written once: its text part and its HTML part come from the same letter."""
+
+import datetime as dt
+import re
+import unicodedata
+import zoneinfo
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from core.durations import spoken
+from notifications.rendering import Rendered
+
+# Beyond this, mail programs cut a subject anyway; headers stay far below SMTP's 998 octets a line once encoded.
+LONGEST_SUBJECT = 150
+# A mail shows the start of a long text; the whole stands in the ticket.
+LONGEST_PASSAGE = 6_000
+_WIDTH = 74
+# Characters that reorder what is read after them: a subject must not be able to fake its own ending.
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Words that a person wrote; shown apart, so that nobody takes them for Belay's own."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The one thing to do, as a button; `note` says what follows."""
+
+    label: str
+    url: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail before it has a form: what to act on first, then the facts, then what people wrote."""
+
+    subject: str
+    title: str
+    lead: tuple[str, ...]
+    number: int | None = None
+    severity: int | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    passages: tuple[Passage, ...] = ()
+    action: Action | None = None
+    link: Action | None = None
+    footer: str = ""
+
+
+def compose(letter: Letter) -> Rendered:
+    """Give a letter its subject line, text and HTML; what people wrote is escaped and cut to a readable length."""
+    letter = _trimmed(letter)
+    html = render_to_string("notifications/letter.html", {"letter": letter, "home": settings.BELAY_URL})
+    return Rendered(subject=letter.subject, text=_text(letter), html=html)
+
+
+def one_line(text: str, limit: int = LONGEST_SUBJECT) -> str:
+    """Return `text` fit for a header: one line, no control or reordering characters, at most `limit` long."""
+    spaced = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
+    clean = " ".join(_REORDERING.sub("", spaced).split())
+    # A lone surrogate can't be encoded, and the whole mail would fail with it.
+    clean = clean.encode("utf-8", "replace").decode("utf-8")
+    return clean if len(clean) <= limit else clean[: limit - 1].rstrip() + "…"
+
+
+def page(path: str) -> str:
+    """Return the public address of one of Belay's own pages."""
+    return f"{settings.BELAY_URL.rstrip('/')}{path}"
+
+
+def desk_url(ticket_id: int) -> str:
+    """Return where people who work tickets see this one."""
+    return page(f"/t/{ticket_id}/")
+
+
+def portal_url(ticket_id: int) -> str:
+    """Return where the requester sees this ticket."""
+    return page(f"/portal/{ticket_id}/")
+
+
+def moment(at: dt.datetime, zone: str, now: dt.datetime) -> str:
+    """Return an instant as its reader's wall clock shows it, with the zone named and how far away it is.
+
+    The day stands there only when it is not today's in that zone: "14:32 (Europe/Berlin), in 12 min".
+    """
+    tz = zoneinfo.ZoneInfo(zone)
+    local = at.astimezone(tz)
+    same_day = local.date() == now.astimezone(tz).date()
+    wall = f"{local:%H:%M}" if same_day else f"{local:%a} {local.day} {local:%b %H:%M}"
+    away = at - now
+    far = f"in {spoken(away)}" if away >= dt.timedelta(0) else f"{spoken(away)} ago"
+    return f"{wall} ({zone}), {far}"
+
+
+def _trimmed(letter: Letter) -> Letter:
+    passages = tuple(
+        Passage(passage.title, _cut(passage.text)) for passage in letter.passages if passage.text.strip()
+    )
+    facts = tuple((label, one_line(value, 300)) for label, value in letter.facts if value)
+    return Letter(
+        subject=one_line(letter.subject),
+        title=one_line(letter.title, 300),
+        lead=tuple(line for line in letter.lead if line),
+        number=letter.number,
+        severity=letter.severity,
+        facts=facts,
+        passages=passages,
+        action=letter.action,
+        link=letter.link,
+        footer=letter.footer,
+    )
+
+
+def _cut(text: str) -> str:
+    text = text.strip().encode("utf-8", "replace").decode("utf-8")
+    if len(text) <= LONGEST_PASSAGE:
+        return text
+    return text[:LONGEST_PASSAGE].rstrip() + "\n\n[…] The rest stands in the ticket."
+
+
+def _text(letter: Letter) -> str:
+    marks = [f"SEV{letter.severity}"] if letter.severity else []
+    marks += [f"#{letter.number}"] if letter.number else []
+    heading = "  ".join([*marks, letter.title])
+    blocks = [f"{heading}\n{'=' * min(len(heading), _WIDTH)}", *letter.lead]
+    if letter.action:
+        note = f"\n{letter.action.note}" if letter.action.note else ""
+        blocks.append(f"{letter.action.label}:\n{letter.action.url}{note}")
+    if letter.facts:
+        widest = max(len(label) for label, _ in letter.facts)
+        blocks.append("\n".join(f"{label:<{widest}}  {value}" for label, value in letter.facts))
+    for passage in letter.passages:
+        # Indented: a line that somebody wrote can't pass for one of ours.
+        quoted = "\n".join(f"    {line}".rstrip() for line in passage.text.splitlines())
+        blocks.append(f"{passage.title}\n\n{quoted}")
+    if letter.link:
+        blocks.append(f"{letter.link.label}: {letter.link.url}")
+    # The usual signature mark: mail programs fold away what follows.
+    blocks.append(f"-- \n{letter.footer}" if letter.footer else "-- \nBelay")
+    return "\n\n".join(blocks) + "\n"

@@ -1,0 +1,160 @@
+"""Every change to contacts and to the outbox."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Case, F, Q, Value, When
+
+from accounts.models import User
+from core.errors import Refused
+from core.wake import wake
+from notifications.models import Contact, ContactList, ContactListEntry, ContactMethod, Notification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A notification to be put into the outbox; `group` is what it can be withdrawn by."""
+
+    kind: str
+    address: str
+    channel: str = "email"
+    ticket_id: int | None = None
+    group: str = ""
+    seq: int | None = None
+    round: int | None = None
+    contact_id: int | None = None
+    method_id: int | None = None
+    user_id: int | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    due_at: dt.datetime | None = None
+
+
+def enqueue(*, messages: Sequence[Message], now: dt.datetime) -> None:
+    """Write messages into the outbox inside the caller's transaction; a telling that stands already is kept.
+
+    The unique (ticket, seq, round, contact, method) makes a second run harmless (DESIGN 3, telling).
+    """
+    if not messages:
+        return
+    rows = [
+        Notification(
+            kind=message.kind,
+            group=message.group,
+            ticket_id=message.ticket_id,
+            seq=message.seq,
+            round=message.round,
+            contact_id=message.contact_id,
+            method_id=message.method_id,
+            user_id=message.user_id,
+            channel=message.channel,
+            address=message.address,
+            context=dict(message.context),
+            message_id=new_message_id(),
+            created_at=now,
+            due_at=message.due_at or now,
+        )
+        for message in messages
+    ]
+    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    wake("notifications.tick")
+
+
+def withdraw(*, groups: Iterable[str], now: dt.datetime) -> int:
+    """Cancel what is still pending in these groups; what is on the wire is marked and re-checked before sending.
+
+    Returns how many rows were cancelled or marked.
+    """
+    wanted = list(groups)
+    if not wanted:
+        return 0
+    state = Notification.State
+    live = Notification.objects.filter(
+        group__in=wanted, state__in=(state.PENDING, state.SENDING), withdrawn_at__isnull=True
+    )
+    # One statement: between two, a failed attempt could put a row back from sending to pending, seen by neither.
+    return live.update(
+        state=Case(When(state=state.PENDING, then=Value(state.WITHDRAWN.value)), default=F("state")),
+        withdrawn_at=now,
+    )
+
+
+def new_message_id() -> str:
+    """Return a Message-ID under this installation's host name."""
+    return f"<{uuid.uuid4().hex}@{mail_host()}>"
+
+
+def mail_host() -> str:
+    """Return the host name that stands in our Message-IDs."""
+    return urlsplit(settings.BELAY_URL).hostname or "belay.invalid"
+
+
+def contacts_for(users: Iterable[User]) -> dict[int, Contact]:
+    """Return each user's contact, made from their email address where there is none yet."""
+    people = {user.pk: user for user in users}
+    found = {c.user_id: c for c in Contact.objects.filter(user_id__in=people)}
+    missing = [user for pk, user in people.items() if pk not in found]
+    if missing:
+        with transaction.atomic():
+            Contact.objects.bulk_create(
+                [
+                    Contact(name=user.name, user=user, kind=Contact.Kind.PERSON, time_zone=user.time_zone)
+                    for user in missing
+                ],
+                ignore_conflicts=True,
+            )
+            made = list(Contact.objects.filter(user__in=missing).select_related("user"))
+            ContactMethod.objects.bulk_create(
+                [
+                    ContactMethod(contact=contact, address=contact.user.email)
+                    for contact in made
+                    if contact.user is not None
+                ],
+                ignore_conflicts=True,
+            )
+        found.update({contact.user_id: contact for contact in made})
+    return {pk: contact for pk, contact in found.items() if pk is not None}
+
+
+def create_contact(*, name: str, email: str, user: User | None = None) -> Contact:
+    """Create a person who can be told by email."""
+    with transaction.atomic():
+        contact = Contact.objects.create(
+            name=name, user=user, time_zone=user.time_zone if user is not None else "UTC"
+        )
+        ContactMethod.objects.create(contact=contact, address=email)
+    return contact
+
+
+def create_contact_list(
+    *, name: str, entries: Sequence[tuple[Contact, str]], description: str = ""
+) -> ContactList:
+    """Create a list of contacts in order, each with when to reach out in words. Raises Refused."""
+    if len({contact.pk for contact, _ in entries}) != len(entries):
+        raise Refused("A contact stands twice on the list.", field="entries", mend="Name everybody once.")
+    with transaction.atomic():
+        contact_list = ContactList.objects.create(name=name, description=description)
+        ContactListEntry.objects.bulk_create(
+            [
+                ContactListEntry(
+                    contact_list=contact_list, contact=contact, position=place, when_to_reach_out=words
+                )
+                for place, (contact, words) in enumerate(entries, start=1)
+            ]
+        )
+    return contact_list
+
+
+def retry_dead_letter(*, notification_id: int, now: dt.datetime) -> bool:
+    """Put a dead letter back into the outbox for another round of attempts; tell whether it was one."""
+    changed = Notification.objects.filter(
+        Q(pk=notification_id) & Q(state=Notification.State.DEAD)
+    ).update(state=Notification.State.PENDING, due_at=now, attempts=0, dead_at=None, handled_at=None)
+    if changed:
+        wake("notifications.tick")
+    return bool(changed)

@@ -1,0 +1,166 @@
+"""A real server on real rows, and a browser to look at it.
+
+`live` (and `page`, which takes it) switches the test's connection to the live server's own clone, where everything
+is committed for good and nothing is truncated: create what you need through operations, look for nothing else.
+Such a test must not be marked django_db.
+"""
+
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.test import Client
+
+from helpdesk import environment
+from helpdesk.lifeline import dying_with_me
+from helpdesk.processes import web
+from helpdesk.static import collect
+from tests import chromium, databases
+from tests.helpers import free_port, one_at_a_time
+from tests.settings import KEPT, RUN, WORKER
+
+AXE = environment.BASE_DIR / "node_modules/axe-core/axe.min.js"
+
+
+@dataclass(frozen=True)
+class Live:
+    """The running server: where it is and which database is its own."""
+
+    url: str
+    port: int
+    database: str
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def live_server_process(django_db_setup: None, django_db_blocker: Any) -> Iterator[Live]:
+    """Granian as in production, on a clone and a port of its own."""
+    port = free_port()
+    var = RUN / f"{WORKER}-live"
+    var.mkdir()
+    with django_db_blocker.unblock():
+        database = databases.clone("live")
+    with one_at_a_time("static"):
+        collect_static(KEPT / "static")
+    (var / "static").symlink_to(KEPT / "static")
+    live = Live(f"http://localhost:{port}", port, database, var / "web.log")
+    process = web("127.0.0.1", port)
+    extra = {
+        "DJANGO_SETTINGS_MODULE": "helpdesk.settings",
+        "BELAY_VAR": str(var),
+        "BELAY_URL": live.url,
+        "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{database}",
+    }
+    with live.log.open("wb") as log:
+        server = subprocess.Popen(
+            process.command,
+            cwd=environment.BASE_DIR,
+            env=os.environ | process.extra | extra,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=dying_with_me(),  # noqa: PLW1509 session fixtures are set up in the main thread
+        )
+    try:
+        wait_until_it_answers(live, server)
+        yield live
+    finally:
+        server.terminate()
+        server.wait(10)
+        databases.drop(database)
+
+
+@pytest.fixture
+def live(
+    request: pytest.FixtureRequest,
+    live_server_process: Live,
+    django_db_blocker: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Live]:
+    """The live server, with this test's connection on its database."""
+    if request.node.get_closest_marker("django_db"):
+        pytest.fail("a test of the live server commits for good: take its django_db mark off")
+    # Playwright's sync API leaves a running event loop in this thread, for which Django would refuse to query.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with django_db_blocker.unblock():
+        before = databases.point_at(live_server_process.database)
+        yield live_server_process
+        databases.point_at(before)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Launch the Chromium there is."""
+    found = chromium.find()
+    if found is None:
+        pytest.skip(
+            "NOT RUN: no Chromium found (BELAY_CHROMIUM names one; on Debian: apt-get install chromium)"
+        )
+    return {**browser_type_launch_args, "executable_path": found, "args": chromium.FLAGS}
+
+
+@pytest.fixture
+def browser_context_args(browser_context_args: dict[str, Any], live: Live) -> dict[str, Any]:
+    """Let pages be opened by path alone."""
+    return {**browser_context_args, "base_url": live.url, "reduced_motion": "reduce"}
+
+
+@pytest.fixture
+def sign_in(live: Live) -> Callable[[Any, AbstractBaseUser], None]:
+    """Return a function that signs a user in on a page, without the form."""
+
+    def as_user(page: Any, user: AbstractBaseUser) -> None:
+        client = Client()
+        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        session = client.cookies[settings.SESSION_COOKIE_NAME].value
+        page.context.add_cookies([{"name": f"sessionid-{live.port}", "value": session, "url": live.url}])
+
+    return as_user
+
+
+@pytest.fixture
+def axe() -> Callable[[Any], None]:
+    """Return a function that fails if axe finds something serious or critical on a page."""
+
+    def check_page(page: Any) -> None:
+        # Not as a script tag, which the page's own Content-Security-Policy would refuse.
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("async () => (await axe.run()).violations")
+        grave = [one for one in found if one["impact"] in {"serious", "critical"}]
+        lines = [
+            f"{one['id']}: {one['help']}: {[node['html'][:150] for node in one['nodes'][:3]]}"
+            for one in grave
+        ]
+        assert not grave, f"{page.url}\n" + "\n".join(lines)
+
+    return check_page
+
+
+def collect_static(root: Path) -> None:
+    """Collect static files with the real, hashing storage, unless they are as they were."""
+    from django.test import override_settings
+
+    real = {**settings.STORAGES, "staticfiles": {"BACKEND": "helpdesk.static.Storage"}}
+    with override_settings(STATIC_ROOT=root, STORAGES=real):
+        collect()
+
+
+def wait_until_it_answers(live: Live, server: "subprocess.Popen[bytes]") -> None:
+    """Poll /healthz; fail with the end of the server's log."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{live.port}/healthz", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail(f"the live server did not start:\n{live.log.read_text()[-2000:]}")

@@ -1,0 +1,56 @@
+"""The fixtures other tests stand on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.mail import send_mail
+from django.db import connection
+
+from accounts.models import Role, User
+from accounts.operations import create_user
+from tests.browser_fixtures import Live
+from tests.helpers import race
+from tests.mail import Mailbox
+
+
+@pytest.mark.django_db(transaction=True)
+def test_race_gives_each_call_a_connection_of_its_own() -> None:
+    def backend() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+            return int(pid)
+
+    first, second, third = race(backend, backend, lambda: 1 // 0)
+
+    assert first != second
+    assert isinstance(third, ZeroDivisionError)
+
+
+def test_smtp_collects_what_django_sends(smtp: Mailbox) -> None:
+    send_mail("Subject", "Body", "belay@example.com", ["a@example.com"])
+
+    (mail,) = smtp.mails
+    assert mail["Subject"] == "Subject"
+    assert smtp.envelopes[0].rcpt_tos == ["a@example.com"]
+
+
+def test_a_browser_signs_in_to_the_live_server(
+    page: Any, live: Live, sign_in: Callable[..., None], axe: Callable[..., None]
+) -> None:
+    email = "browser-infra@example.com"
+    user = User.objects.filter(email=email).first() or create_user(email=email, name="Ann", role=Role.ADMIN)
+    sign_in(page, user)
+
+    page.goto("/admin/")
+
+    assert "Site administration" in page.content()
+    # Styled: the hashed names of production are served.
+    assert page.evaluate("getComputedStyle(document.querySelector('#header')).display") == "flex"
+    axe(page)
+
+
+@pytest.mark.django_db
+def test_what_the_live_server_holds_is_not_in_other_tests_database() -> None:
+    assert not User.objects.filter(email="browser-infra@example.com").exists()

@@ -1,0 +1,32 @@
+"""A kind of message of the tests' own, and mail connections that end with their test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from notifications import engine, rendering
+from notifications.channels import email
+from notifications.models import Notification
+from notifications.rendering import Rendered
+
+PLAIN = "test.plain"
+
+
+@pytest.fixture(autouse=True)
+def plain_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rows of this kind say what their context says."""
+
+    def render(row: Notification) -> Rendered:
+        return Rendered(subject=row.context.get("subject", "Hello"), text=row.context.get("text", "Text"))
+
+    monkeypatch.setitem(rendering._renderers, PLAIN, render)
+
+
+@pytest.fixture(autouse=True)
+def fresh_connections() -> Iterator[None]:
+    """Forget mail connections before and after: each test has a server of its own."""
+    email._hang_up()
+    yield
+    email._hang_up()
+    engine._pool(engine.SENDERS).shutdown()
+    engine._pool.cache_clear()

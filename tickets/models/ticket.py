@@ -1,0 +1,170 @@
+"""The ticket: the row that is the lock for all that belongs to it (DESIGN 2)."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.functional import cached_property
+
+from accounts.models import Organisation, Team, Tier, User
+from tickets.models.catalogue import Category, Impact, Service, Severity, Urgency
+from tickets.querysets import OPEN, TicketQuerySet
+
+
+class Status(models.TextChoices):
+    NEW = "new", "New"
+    OPEN = "open", "Open"
+    WAITING = "waiting", "Waiting on customer"
+    HOLD = "hold", "On hold"
+    RESOLVED = "resolved", "Resolved"
+    CLOSED = "closed", "Closed"
+
+
+class Source(models.TextChoices):
+    PORTAL = "portal", "Portal"
+    AGENT = "agent", "Agent"
+    EMAIL = "email", "Email"
+    API = "api", "API"
+    MONITORING = "monitoring", "Monitoring"
+    IMPORT = "import", "Import"
+
+
+class Complexity(models.IntegerChoices):
+    SIMPLE = 1, "Simple"
+    NORMAL = 2, "Normal"
+    COMPLEX = 3, "Complex"
+
+
+class Ticket(models.Model):
+    """A request or an incident that somebody must hold until it is solved; its number is its id."""
+
+    subject = models.CharField(max_length=300)
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_tickets"
+    )
+    organisation = models.ForeignKey(
+        Organisation, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets"
+    )
+    category = models.ForeignKey(
+        Category, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets"
+    )
+    service = models.ForeignKey(
+        Service, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets"
+    )
+    source = models.CharField(max_length=12, choices=Source, default=Source.AGENT)
+    source_key = models.CharField(
+        max_length=200, blank=True, help_text="The key of the imported or received record, unique per source."
+    )
+    impact = models.PositiveSmallIntegerField(choices=Impact, default=Impact.MEDIUM)
+    urgency = models.PositiveSmallIntegerField(choices=Urgency, default=Urgency.MEDIUM)
+    complexity = models.PositiveSmallIntegerField(choices=Complexity, default=Complexity.NORMAL)
+    severity = models.PositiveSmallIntegerField(choices=Severity)
+    severity_overridden = models.BooleanField(
+        default=False, help_text="Set by a person with a reason; the matrix no longer changes it."
+    )
+    tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.L1)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets")
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="assigned_tickets",
+    )
+    status = models.CharField(max_length=8, choices=Status, default=Status.NEW)
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    # An imported ticket: it has a past, but no clocks and nobody is paged by it.
+    historic = models.BooleanField(default=False)
+
+    opened_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    reopened_count = models.PositiveIntegerField(default=0)
+    last_requester_at = models.DateTimeField(null=True, blank=True)
+    last_answer_at = models.DateTimeField(null=True, blank=True)
+
+    # Written only by tickets.timeline: the counters that chain the timeline (DESIGN 3, memory).
+    event_seq = models.PositiveIntegerField(default=0, editable=False)
+    event_hash = models.BinaryField(default=bytes, editable=False)
+    last_event_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    # Written only by tickets.operations.set_ladder: lists and board sort without a join (DESIGN 2).
+    next_due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    tier_due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    tier_since = models.DateTimeField(null=True, blank=True, editable=False)
+    unacknowledged_since = models.DateTimeField(null=True, blank=True, editable=False)
+    set_aside_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = TicketQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=Q(severity__in=Severity.values), name="ticket_severity_known"),
+            models.CheckConstraint(condition=Q(tier__in=Tier.values), name="ticket_tier_known"),
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="ticket_status_known"),
+            models.CheckConstraint(condition=~Q(subject=""), name="ticket_has_subject"),
+            models.UniqueConstraint(
+                fields=["source", "source_key"],
+                condition=~Q(source_key=""),
+                name="one_ticket_per_source_key",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["tier", "tier_due_at", "id"],
+                condition=Q(status__in=OPEN, historic=False),
+                name="ticket_open_by_tier",
+            ),
+            models.Index(
+                fields=["next_due_at", "id"],
+                condition=Q(status__in=OPEN, historic=False),
+                name="ticket_open_by_due",
+            ),
+            models.Index(
+                fields=["team", "next_due_at", "id"],
+                condition=Q(status__in=OPEN, historic=False),
+                name="ticket_open_by_team",
+            ),
+            models.Index(
+                fields=["assignee", "next_due_at", "id"],
+                condition=Q(status__in=OPEN, historic=False),
+                name="ticket_open_by_assignee",
+            ),
+            models.Index(
+                fields=["unacknowledged_since", "id"],
+                condition=Q(unacknowledged_since__isnull=False),
+                name="ticket_unacknowledged",
+            ),
+            models.Index(fields=["requester", "-id"], name="ticket_by_requester"),
+            models.Index(fields=["organisation", "-id"], name="ticket_by_organisation"),
+            GinIndex(fields=["tags"], name="ticket_by_tag"),
+        )
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.subject}"
+
+    @property
+    def number(self) -> int:
+        """The number people call the ticket by."""
+        return self.pk
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def team_lead(self) -> User | None:
+        """Whoever leads the team that holds the ticket, if they are there."""
+        lead = self.team.lead if self.team is not None else None
+        return lead if lead is not None and lead.is_active else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether somebody outside is waited for (customer, vendor, change)."""
+        return self.status in (Status.WAITING, Status.HOLD)
+
+    @cached_property
+    def hash_hex(self) -> str:
+        return bytes(self.event_hash).hex()

@@ -1,0 +1,192 @@
+"""Say something on a ticket: reply, note, stakeholder update, handoff; with files."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from django.conf import settings
+from django.core.files.base import File
+
+from accounts.models import User
+from accounts.operations import permit
+from accounts.rules import Verb
+from core.errors import Refused
+from tickets import kinds
+from tickets.models import Attachment, Entry, EntryKind, Event, Status, Ticket
+from tickets.operations.changes import apply_status
+from tickets.timeline import NewEvent, working
+
+_KIND_OF = {
+    EntryKind.REPLY: kinds.REPLIED,
+    EntryKind.NOTE: kinds.NOTED,
+    EntryKind.UPDATE: kinds.UPDATED,
+    EntryKind.HANDOFF: kinds.HANDED_OFF,
+}
+HANDOFF_FIELDS = ("impact", "tried", "suspected", "next_action")
+
+
+@dataclass(slots=True)
+class Upload:
+    """A file as it came: its name is only shown, never used as a path."""
+
+    name: str
+    content: IO[bytes]
+    content_type: str = "application/octet-stream"
+
+
+def add_entry(
+    *,
+    ticket_id: int,
+    kind: str,
+    body: str,
+    actor: User | None,
+    now: dt.datetime,
+    author: User | None = None,
+    fields: Mapping[str, str] | None = None,
+    uploads: Sequence[Upload] = (),
+    then_status: str | None = None,
+    reason: str = "",
+    happened_at: dt.datetime | None = None,
+    automatic: bool = False,
+) -> Entry:
+    """Add one entry to the conversation and, in the same transaction, set the status that goes with it.
+
+    A requester's reply brings a waiting or finished ticket back to open unless it is `automatic` (DESIGN 3: auto
+    replies never reopen). An agent's first answer takes a ticket from new to open. `then_status` is what the person
+    picked beside the send button; `reason` goes with it. Raises Refused and NotAllowed.
+    """
+    writer = author or actor
+    with working() as work:
+        (ticket,) = work.lock([ticket_id])
+        from_requester = _is_from_requester(ticket, writer)
+        permit(actor, Verb.REPLY if kind == EntryKind.REPLY else Verb.WORK)
+        body = body.strip()
+        if not body and not any((fields or {}).values()):
+            raise Refused("There is nothing to send.", field="body", value="", mend="Write a few words first.")
+        if len(body) > settings.BELAY_MAX_BODY:
+            raise Refused(
+                f"The text has {len(body):,} characters.",
+                field="body",
+                value=body[:40] + "…",
+                mend=f"Take at most {settings.BELAY_MAX_BODY:,}, or attach it as a file.",
+            )
+        entry = Entry(
+            ticket=ticket,
+            kind=kind,
+            author=writer,
+            from_requester=from_requester,
+            body=body,
+            fields=dict(fields or {}),
+        )
+        facts = {"from_requester": from_requester, "automatic": automatic}
+        (event,) = work.record(
+            [NewEvent(ticket, _KIND_OF[EntryKind(kind)], facts, entry=entry, happened_at=happened_at)],
+            actor=actor,
+            now=now,
+        )
+        attach([(entry, uploads)])
+        _note_answer(ticket, entry, happened_at or event.at, automatic=automatic)
+        following = then_status or _status_after(ticket, entry, automatic=automatic)
+        if following and following != ticket.status:
+            apply_status(
+                work, [ticket], following, actor=actor, now=now, reason=reason, happened_at=happened_at, cause=event
+            )
+    return entry
+
+
+def add_reply(*, ticket_id: int, body: str, actor: User | None, now: dt.datetime, **more: object) -> Entry:
+    """Reply publicly; see `add_entry`."""
+    return add_entry(ticket_id=ticket_id, kind=EntryKind.REPLY, body=body, actor=actor, now=now, **more)  # type: ignore[arg-type]
+
+
+def add_note(*, ticket_id: int, body: str, actor: User | None, now: dt.datetime, **more: object) -> Entry:
+    """Write a note that only agents see; see `add_entry`."""
+    return add_entry(ticket_id=ticket_id, kind=EntryKind.NOTE, body=body, actor=actor, now=now, **more)  # type: ignore[arg-type]
+
+
+def post_update(*, ticket_id: int, body: str, actor: User | None, now: dt.datetime, **more: object) -> Entry:
+    """Tell requester and stakeholders where things stand; see `add_entry`."""
+    return add_entry(ticket_id=ticket_id, kind=EntryKind.UPDATE, body=body, actor=actor, now=now, **more)  # type: ignore[arg-type]
+
+
+def write_handoff(
+    *, ticket_id: int, fields: Mapping[str, str], actor: User | None, now: dt.datetime, body: str = ""
+) -> Entry:
+    """Write down what the next tier needs to know: impact, what was tried, suspected cause, next action."""
+    unknown = sorted(set(fields) - set(HANDOFF_FIELDS))
+    if unknown:
+        raise Refused(
+            f"“{unknown[0]}” is no part of a handoff.",
+            field="handoff",
+            value=unknown[0],
+            mend=f"Take {', '.join(HANDOFF_FIELDS)}.",
+        )
+    clean = {name: text.strip() for name, text in fields.items() if text.strip()}
+    return add_entry(
+        ticket_id=ticket_id, kind=EntryKind.HANDOFF, body=body, fields=clean, actor=actor, now=now
+    )
+
+
+def attach(uploads: Sequence[tuple[Entry, Sequence[Upload]]]) -> list[Attachment]:
+    """Store files with their entries; limits are settings. Raises Refused naming the file."""
+    rows = []
+    for entry, files in uploads:
+        if len(files) > settings.BELAY_MAX_FILES:
+            raise Refused(
+                f"{len(files)} files are too many.",
+                field="files",
+                value=len(files),
+                mend=f"Send at most {settings.BELAY_MAX_FILES} at once.",
+            )
+        for upload in files:
+            content = upload.content.read(settings.BELAY_MAX_FILE_BYTES + 1)
+            if len(content) > settings.BELAY_MAX_FILE_BYTES:
+                limit = settings.BELAY_MAX_FILE_BYTES // 1_000_000
+                raise Refused(
+                    f"“{upload.name}” is larger than {limit} MB.",
+                    field="files",
+                    value=upload.name,
+                    mend="Send a smaller file or a link.",
+                )
+            row = Attachment(
+                entry=entry,
+                name=safe_name(upload.name),
+                content_type=upload.content_type[:100] or "application/octet-stream",
+                size=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+            )
+            upload.content.seek(0)
+            row.file.save(row.sha256, File(upload.content), save=False)
+            rows.append(row)
+    return Attachment.objects.bulk_create(rows) if rows else []
+
+
+def safe_name(name: str) -> str:
+    """Return a file name fit to be shown and downloaded: no path, no control characters, at most 255 long."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    shown = "".join(char for char in last if char.isprintable()).strip(". ")
+    return shown[-255:] or "file"
+
+
+def _is_from_requester(ticket: Ticket, writer: User | None) -> bool:
+    """Tell whether the writer speaks for the customer: the requester, or one who is no agent."""
+    return writer is not None and (writer.pk == ticket.requester_id or not writer.is_agent)
+
+
+def _note_answer(ticket: Ticket, entry: Entry, at: dt.datetime, *, automatic: bool) -> None:
+    """Remember when the customer last spoke and when they were last answered."""
+    if not entry.is_public or automatic:
+        return
+    name = "last_requester_at" if entry.from_requester else "last_answer_at"
+    setattr(ticket, name, at)
+    ticket.save(update_fields=[name])
+
+
+def _status_after(ticket: Ticket, entry: Entry, *, automatic: bool) -> str | None:
+    if not entry.is_public or automatic or ticket.historic:
+        return None
+    if entry.from_requester:
+        return Status.OPEN if ticket.status in (Status.WAITING, Status.RESOLVED, Status.CLOSED) else None
+    return Status.OPEN if ticket.status == Status.NEW else None

@@ -1,0 +1,88 @@
+"""What every page shares: who may come in, where they land, which theme they see."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import User
+from accounts.rules import Verb
+
+THEME_COOKIE = "belay_theme"
+THEMES = ("light", "dark")
+_YEAR = 365 * 24 * 3600
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+class SignedIn(HttpRequest):
+    """A request whose user is a person of ours, for the type checker."""
+
+    user: User
+
+
+def signed_in(view: Callable[Concatenate[Any, P], HttpResponseBase]) -> View[P]:
+    """Let only people who are signed in through; a fragment asks the page to sign in instead of swapping it in."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if isinstance(request.user, User) and request.user.is_active:
+            return view(request, *args, **kwargs)
+        if request.headers.get("HX-Request"):
+            return HttpResponse("You are signed out.", status=401, content_type="text/plain")
+        return redirect_to_login(request.get_full_path(), reverse("web:sign_in"))
+
+    return guarded
+
+
+def may(verb: Verb) -> Callable[[Callable[Concatenate[Any, P], HttpResponseBase]], View[P]]:
+    """Let only people through whose role allows `verb`; others read a 403 that says where to go."""
+
+    def decorate(view: Callable[Concatenate[Any, P], HttpResponseBase]) -> View[P]:
+        @wraps(view)
+        def guarded(request: Any, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.may(verb):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return signed_in(guarded)
+
+    return decorate
+
+
+def landing_page(user: User) -> str:
+    """Return where this person starts: requesters in the portal, leads at the board, agents at their queue."""
+    if not user.is_agent:
+        return "/portal/"
+    return "/board/" if user.may(Verb.LEAD) else reverse("web:queue")
+
+
+@require_GET
+@signed_in
+def home(request: SignedIn) -> HttpResponse:
+    """Send everybody to the page they start from."""
+    return redirect(landing_page(request.user))
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    """Remember light, dark or (anything else) the system's own choice in this browser, and go back."""
+    back = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        back = "/"
+    answer = redirect(back)
+    theme = request.POST.get("theme", "")
+    if theme in THEMES:
+        # Readable by the page's script, which switches without a reload.
+        answer.set_cookie(THEME_COOKIE, theme, max_age=_YEAR, samesite="Lax", secure=request.is_secure())
+    else:
+        answer.delete_cookie(THEME_COOKIE, samesite="Lax")
+    return answer

@@ -1,0 +1,204 @@
+"""Template tags shared by all pages: icons, times, severities, people."""
+
+import datetime as dt
+import re
+import zoneinfo
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.template import Context
+from django.utils import timezone
+from django.utils.dateformat import format as format_date
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from accounts.models import Tier, User
+from core.durations import spoken
+from tickets.models import Severity, Status, Ticket
+from web.shell import THEME_COOKIE, THEMES
+
+register = template.Library()
+
+_ICON_NAME = re.compile(r"(?:filled/)?[a-z0-9-]+")
+# From this share of its budget on a clock counts as soon (DESIGN 3: paths warn at 75 % unless they say otherwise).
+SOON = 0.75
+TO_ACKNOWLEDGE_CAP = 100
+
+
+@cache
+def _icon(name: str, size: int) -> str:
+    if not _ICON_NAME.fullmatch(name):
+        raise template.TemplateSyntaxError(f"“{name}” is no icon name.")
+    folder = "" if "/" in name else "outline/"
+    text = (Path(settings.BELAY_ICONS) / f"{folder}{name}.svg").read_text(encoding="utf-8")
+    paths = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
+    paths = " ".join(paths.replace('<path stroke="none" d="M0 0h24v24H0z" fill="none" />', "").split())
+    paint = 'fill="currentColor"' if folder == "" else 'fill="none" stroke="currentColor" stroke-width="1.75"'
+    return (
+        f'<svg class="ic" width="{size}" height="{size}" viewBox="0 0 24 24" {paint} stroke-linecap="round" '
+        f'stroke-linejoin="round" aria-hidden="true" focusable="false">{paths}</svg>'
+    )
+
+
+@register.simple_tag
+def icon(name: str, size: int = 18) -> SafeString:
+    """Write an icon of @tabler/icons into the page; it is decoration, so the text beside it must say it all."""
+    return mark_safe(_icon(name, size))  # noqa: S308 - the file is the package's own
+
+
+def zone_of(context: Context) -> dt.tzinfo:
+    """Return the reader's time zone; UTC for people who are not signed in."""
+    user = getattr(context.get("request"), "user", None) or context.get("user")
+    try:
+        return zoneinfo.ZoneInfo(getattr(user, "time_zone", "") or "UTC")
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return dt.UTC
+
+
+def exact_text(value: dt.datetime, zone: dt.tzinfo) -> str:
+    """Return the exact instant in `zone`, as it stands in titles: "Sun 22 Nov 2026, 08:14:05 CET"."""
+    return format_date(value.astimezone(zone), "D j M Y, H:i:s T")
+
+
+def ago_text(value: dt.datetime, now: dt.datetime) -> str:
+    """Return "just now", "2 h ago" or "in 24 min"."""
+    passed = now - value
+    if abs(passed) < dt.timedelta(seconds=45):
+        return "just now"
+    return f"{spoken(passed)} ago" if passed > dt.timedelta(0) else f"in {spoken(passed)}"
+
+
+def left_text(left: dt.timedelta) -> str:
+    """Return "24 min left" or "12 min late"."""
+    return f"{spoken(left)} {'late' if left < dt.timedelta(0) else 'left'}"
+
+
+def _now(context: Context) -> dt.datetime:
+    now = context.get("now")
+    return now if isinstance(now, dt.datetime) else timezone.now()
+
+
+@register.simple_tag(takes_context=True)
+def ago(context: Context, value: dt.datetime | None, style: str = "ago") -> SafeString | str:
+    """Write an instant relative to now, with the exact instant in the reader's zone as its title.
+
+    Style "since" writes the bare duration ("36 min"). The page's script keeps both fresh.
+    """
+    if value is None:
+        return ""
+    now = _now(context)
+    text = spoken(now - value) if style == "since" else ago_text(value, now)
+    return format_html(
+        '<time datetime="{}" title="{}" data-time="{}">{}</time>',
+        value.astimezone(dt.UTC).isoformat(timespec="seconds"),
+        exact_text(value, zone_of(context)),
+        style,
+        text,
+    )
+
+
+@register.filter(name="ago")
+def ago_filter(value: dt.datetime | None, now: dt.datetime | None = None) -> str:
+    """Return the relative text alone."""
+    return ago_text(value, now or timezone.now()) if value else ""
+
+
+@register.simple_tag(takes_context=True)
+def exact(context: Context, value: dt.datetime | None) -> SafeString | str:
+    """Write the exact instant in the reader's zone."""
+    if value is None:
+        return ""
+    text = exact_text(value, zone_of(context))
+    return format_html('<time datetime="{}">{}</time>', value.astimezone(dt.UTC).isoformat(timespec="seconds"), text)
+
+
+def heat(left: dt.timedelta | None, share: float | None) -> str:
+    """Return how urgent a deadline is as a class: "late", "soon" or ""."""
+    if left is not None and left < dt.timedelta(0):
+        return "late"
+    return "soon" if share is not None and share >= SOON else ""
+
+
+@register.simple_tag(takes_context=True)
+def left(context: Context, due: dt.datetime | None, share: float | None = None) -> SafeString | str:
+    """Write the time left until `due`, coloured by the share of its budget that is spent (0..1)."""
+    if due is None:
+        return ""
+    remaining = due - _now(context)
+    return format_html(
+        '<time class="left {}" datetime="{}" title="{}" data-time="left">{}</time>',
+        heat(remaining, share),
+        due.astimezone(dt.UTC).isoformat(timespec="seconds"),
+        "Due " + exact_text(due, zone_of(context)),
+        left_text(remaining),
+    )
+
+
+@register.filter
+def duration(value: dt.timedelta | float | None) -> str:
+    """Return a duration (or a number of seconds) as people say it: "2 h 06"."""
+    if value is None:
+        return ""
+    return spoken(value if isinstance(value, dt.timedelta) else dt.timedelta(seconds=value))
+
+
+@register.simple_tag
+def severity(value: int) -> SafeString:
+    """Write the badge of a severity (1..4)."""
+    return format_html('<span class="sev s{}">{}</span>', int(value), Severity(value).label)
+
+
+@register.filter
+def tier_label(value: int | None) -> str:
+    """Return "L1" .. "Management"."""
+    return str(Tier(value).label) if value else ""
+
+
+@register.filter
+def status_label(value: str) -> str:
+    """Return a status as people read it."""
+    return str(Status(value).label) if value in Status.values else value
+
+
+@register.simple_tag
+def avatar(person: User | None, size: str = "") -> SafeString:
+    """Write a person's initials in a disc; decoration, the name must stand beside it."""
+    initials = (person.initials or person.email[:1].upper())[:2] if person is not None else "B"
+    return format_html(
+        '<span class="av{}{}" aria-hidden="true">{}</span>', f" {size}" if size else "", "" if person else " own", initials
+    )
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: Context) -> str:
+    """Return the theme this browser chose, or "" to follow the system."""
+    request = context.get("request")
+    chosen = request.COOKIES.get(THEME_COOKIE, "") if request is not None else ""
+    return chosen if chosen in THEMES else ""
+
+
+@register.simple_tag(takes_context=True)
+def to_acknowledge(context: Context) -> str:
+    """Return how many escalations wait for a person, counted up to a cap; "" for none and for requesters."""
+    user = getattr(context.get("request"), "user", None)
+    if not isinstance(user, User) or not user.is_agent:
+        return ""
+    waiting = Ticket.objects.visible_to(user).unacknowledged()[: TO_ACKNOWLEDGE_CAP + 1]
+    return capped(waiting.count(), TO_ACKNOWLEDGE_CAP)
+
+
+def capped(count: int, cap: int) -> str:
+    """Return a count as text, "100+" beyond the cap, "" for nought."""
+    if not count:
+        return ""
+    return f"{cap}+" if count > cap else str(count)
+
+
+@register.simple_tag
+def attrs(**values: Any) -> SafeString:
+    """Write the attributes that have a value; underscores become hyphens."""
+    pairs = [(name.replace("_", "-"), value) for name, value in values.items() if value not in (None, "", False)]
+    return mark_safe(" ".join(format_html('{}="{}"', name, value) for name, value in pairs))  # noqa: S308
