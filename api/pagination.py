@@ -48,6 +48,7 @@ class Ordering:
 
 NEWEST = {"-id": Ordering(("-id",), "the newest first")}
 OLDEST = {"id": Ordering(("id",), "the oldest first")}
+BY_SEQ = {"seq": Ordering(("seq",), "the oldest first")}
 
 
 class KeysetPagination(BasePagination):
@@ -58,7 +59,7 @@ class KeysetPagination(BasePagination):
     cursor_parameter, size_parameter, ordering_parameter = "cursor", "page_size", "ordering"
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
-        orderings: Mapping[str, Ordering] = getattr(view, "orderings", None) or NEWEST
+        orderings: Mapping[str, Ordering] = view.get_orderings()
         name = request.query_params.get(self.ordering_parameter) or next(iter(orderings))
         if name not in orderings:
             raise _wrong(self.ordering_parameter, f"“{name}” is no ordering.", f"Take one of {', '.join(orderings)}.")
@@ -119,7 +120,7 @@ class KeysetPagination(BasePagination):
                 "schema": {"type": "integer", "minimum": 1, "maximum": self.largest, "default": self.page_size},
             },
         ]
-        orderings: Mapping[str, Ordering] = getattr(view, "orderings", None) or NEWEST
+        orderings: Mapping[str, Ordering] = view.get_orderings()
         if len(orderings) > 1:
             says = "; ".join(f"`{name}`: {ordering.says}" for name, ordering in orderings.items())
             parameters.append(

@@ -81,17 +81,23 @@ class CalendarVersions:
         """Return the version promises count in; SEV1 counts round the clock unless the path says otherwise."""
         if severity == 1 and path.sev1_round_the_clock:
             return round_the_clock_version_id()
-        return self._known[path.calendar_id]
+        return self._current(path, path.calendar_id)
 
     def for_step(self, path: PathRule, step: StepRule, severity: int) -> int:
         """Return the version the step's clocks count in: its own calendar, by default the path's (DESIGN 3)."""
         if severity == 1 and path.sev1_round_the_clock:
             return round_the_clock_version_id()
-        return self._known[step.calendar_id if step.calendar_id is not None else path.calendar_id]
+        return self._current(path, step.calendar_id if step.calendar_id is not None else path.calendar_id)
 
     def for_follow_up(self, path: PathRule) -> int:
         """Return the version whose business days a follow-up waits."""
-        return self._known[path.calendar_id]
+        return self._current(path, path.calendar_id)
+
+    def _current(self, path: PathRule, calendar_id: int) -> int:
+        # Batches learn all their paths beforehand; a single ticket's path is learned on the way.
+        if calendar_id not in self._known:
+            self.learn([path])
+        return self._known[calendar_id]
 
 
 def _as_rule(version: PathVersion) -> PathRule:

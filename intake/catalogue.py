@@ -36,7 +36,8 @@ class Catalogue:
         """Find or make whatever these rows name, in a constant number of queries."""
         _provide(self.teams, {i.team for i in incidents}, self._new_team, Team.objects)
         _provide(self.services, {i.product for i in incidents}, _new_service, Service.objects)
-        _provide(XX)
+        countries = {_country(i.country) for i in incidents}
+        _provide(self.organisations, countries, _new_organisation, Organisation.objects)
         people: dict[str, tuple[str, str, Organisation | None]] = {}
         for incident in incidents:
             if incident.resource is not None:

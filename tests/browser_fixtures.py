@@ -93,8 +93,11 @@ def live(
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with django_db_blocker.unblock():
         before = databases.point_at(live_server_process.database)
+        said = live_server_process.log.stat().st_size
         yield live_server_process
         databases.point_at(before)
+    # Shown beside a failure: what the server said meanwhile.
+    print(live_server_process.log.read_bytes()[said:].decode(errors="replace"))
 
 
 @pytest.fixture(scope="session")

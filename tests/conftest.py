@@ -46,7 +46,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def servers() -> Iterator[embedded.Lease]:
     """PostgreSQL and Valkey, shared by all workers and by all runs at the same time."""
-    Path(os.environ["BELAY_VAR"]).mkdir(parents=True, exist_ok=True)
+    # Whitenoise warns where there is none.
+    Path(os.environ["BELAY_VAR"], "static").mkdir(parents=True)
     lease = embedded.use(embedded.places(KEPT / "servers"), durable=False)
     yield lease
     lease.give_back()

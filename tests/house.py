@@ -47,15 +47,23 @@ class House:
         severity = more.pop("severity", None)
         if severity is not None:
             more |= {"severity": severity, "severity_reason": "as tested"}
-        draft = Draft(requester=self.requester, subject=more.pop("subject", "VPN drops"), body="It drops.", **more)
+        draft = Draft(
+            requester=self.requester, subject=more.pop("subject", "VPN drops"), body="It drops.", **more
+        )
         return open_ticket(draft=draft, actor=None, now=at)
 
 
 def steps_for(house: House, **more: Any) -> tuple[StepSpec, ...]:
     """Return four steps: L1 a queue, L2 and L3 transfer, management is involved; 30 min work, 10 min to acknowledge."""
-    times = {severity: (10 * MIN, 30 * MIN) for severity in SEVERITIES}
-    queue = {severity: (None, 30 * MIN) for severity in SEVERITIES}
-    common: dict[str, Any] = {"calendar_id": None, "telling": "all", "wait": 4 * MIN, "rounds": 2, "skip_when": None}
+    times = dict.fromkeys(SEVERITIES, (10 * MIN, 30 * MIN))
+    queue = dict.fromkeys(SEVERITIES, (None, 30 * MIN))
+    common: dict[str, Any] = {
+        "calendar_id": None,
+        "telling": "all",
+        "wait": 4 * MIN,
+        "rounds": 2,
+        "skip_when": None,
+    }
     return (
         StepSpec(
             name="Service desk",
@@ -124,7 +132,11 @@ def build_house(*, now: dt.datetime | None = None, with_path: bool = True) -> Ho
         return create_user(email=f"{name.lower()}@example.org", name=f"{name} Test", role=role)
 
     requester = person("Carla", Role.REQUESTER)
-    agent, second, third = person("Piet", Role.AGENT), person("Aisha", Role.AGENT), person("Tomas", Role.AGENT)
+    agent, second, third = (
+        person("Piet", Role.AGENT),
+        person("Aisha", Role.AGENT),
+        person("Tomas", Role.AGENT),
+    )
     outsider = person("Olaf", Role.AGENT)
     manager, lead = person("Ilse", Role.MANAGER), person("Lena", Role.LEAD)
     admin = person("Ada", Role.ADMIN)

@@ -1,23 +1,28 @@
 """What every page shares: who may come in, where they land, which theme they see."""
 
+import datetime as dt
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from accounts.rules import Verb
+from accounts.queries import scope_of
+from accounts.rules import Scope, Verb
+from tickets.models import Ticket
 
 THEME_COOKIE = "belay_theme"
 THEMES = ("light", "dark")
 _YEAR = 365 * 24 * 3600
+WAITING_CAP = 99
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -56,6 +61,36 @@ def may(verb: Verb) -> Callable[[Callable[Concatenate[Any, P], HttpResponseBase]
         return signed_in(guarded)
 
     return decorate
+
+
+def arrive(request: Any, scope: Scope | None = None) -> dt.datetime:
+    """Return the database's clock and note, in the same query, how many escalations wait for a person.
+
+    `request.waiting` is then that count as text ("" for none, capped), which the bar on top shows.
+    """
+    user: User = request.user
+    waiting = Ticket.objects.within(scope or scope_of(user, Verb.VIEW)).open().unacknowledged()
+    sql, params = waiting.order_by().values("pk")[: WAITING_CAP + 1].query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT clock_timestamp(), (SELECT count(*) FROM ({sql}) waiting)", params)
+        now, count = cursor.fetchone()
+    request.waiting = capped(count, WAITING_CAP)
+    return now.astimezone(dt.UTC)  # type: ignore[no-any-return]
+
+
+def capped(count: int, cap: int) -> str:
+    """Return a count as text, "99+" beyond the cap, "" for nought."""
+    if not count:
+        return ""
+    return f"{cap}+" if count > cap else str(count)
+
+
+@require_GET
+@may(Verb.WORK)
+def bell(request: SignedIn) -> HttpResponse:
+    """Return the part of the bar on top that says how much waits for a person."""
+    arrive(request)
+    return render(request, "partials/bell.html")
 
 
 def landing_page(user: User) -> str:

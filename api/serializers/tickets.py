@@ -9,7 +9,7 @@ from rest_framework import serializers
 from accounts.models import Tier
 from api.fields import Instant, Seconds
 from api.serializers.common import Document, NamedSerializer, PersonSerializer
-from escalation.models import Clock, EscalationRequest
+from escalation.models import Clock, EscalationRequest, Step
 from tickets.models import Complexity, Impact, Severity, Source, Status, Ticket, Urgency
 
 INTERNAL = frozenset(
@@ -80,12 +80,24 @@ class RungSerializer(serializers.Serializer[Any]):
     position = serializers.IntegerField()
     name = serializers.CharField()
     tier = serializers.ChoiceField(choices=Tier.choices)
-    team = serializers.CharField(source="team_name", allow_null=True)
-    mode = serializers.CharField()
-    state = serializers.ChoiceField(choices=[("past", "past"), ("now", "now"), ("ahead", "ahead")])
-    since = Instant(allow_null=True)
-    held_seconds = Seconds(source="held", allow_null=True, help_text="How long the ticket was here in all.")
-    contact_lists: Any = serializers.ListField(source="lists", child=serializers.CharField())
+    team = serializers.CharField(source="team_name", help_text="Empty: no team.")
+    mode = serializers.SerializerMethodField()
+    place = serializers.ChoiceField(
+        source="state",
+        choices=[("past", "Below"), ("now", "Here"), ("ahead", "Above")],
+        help_text="Seen from where the ticket stands: `past` is below, `ahead` above.",
+    )
+    since = Instant(allow_null=True, help_text="When the ticket last came here.")
+    held_seconds = Seconds(source="held", allow_null=True, help_text="How long it was here in all.")
+    contact_lists: Any = serializers.ListField(
+        source="list_ids", child=serializers.IntegerField(), help_text="Ids, in order; empty: queue only."
+    )
+    acknowledge_within_seconds = Seconds(source="acknowledge_within", allow_null=True)
+    work_within_seconds = Seconds(source="work_within", allow_null=True)
+
+    @extend_schema_field(serializers.ChoiceField(choices=Step.Mode.choices))
+    def get_mode(self, rung: Any) -> str:
+        return Step.Mode.TRANSFERS if rung.transfers else Step.Mode.INVOLVES
 
 
 class LadderSerializer(serializers.Serializer[Any]):
@@ -95,18 +107,16 @@ class LadderSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField()
     seq = serializers.IntegerField(help_text="The verbs that move the ticket want it.")
     step_position = serializers.IntegerField()
+    since = Instant()
     acknowledged_at = Instant(allow_null=True)
-    acknowledged_by = serializers.SerializerMethodField()
+    acknowledged_by = serializers.CharField(help_text="Empty: nobody yet.")
     unacknowledged_since = Instant(allow_null=True)
     open_request = serializers.SerializerMethodField(help_text="The id of the requester's unanswered wish.")
     steps = RungSerializer(many=True)
 
-    def get_acknowledged_by(self, ladder: Any) -> str | None:
-        return str(ladder.acknowledged_by) if ladder.acknowledged_by else None
-
     def get_open_request(self, ladder: Any) -> int | None:
         request = ladder.open_request
-        return request.pk if isinstance(request, EscalationRequest) else None
+        return request.pk if request is not None and request.state == EscalationRequest.State.OPEN else None
 
 
 class TicketDetailSerializer(TicketSerializer):

@@ -1,11 +1,13 @@
 """The admin index and side bar, in sections that people think in rather than one per app."""
 
+import datetime as dt
 from typing import Any
 
 from django import template
 from django.contrib import admin
 
-from core.admin import OTHERS, Section
+from core.admin import OTHERS, Section, instant_text
+from core.durations import spoken
 
 register = template.Library()
 
@@ -35,3 +37,15 @@ def in_sections(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for section in sections
     ]
+
+
+@register.filter
+def instant(value: dt.datetime | None) -> str:
+    """Return an instant in the zone in force, with the zone's name."""
+    return instant_text(value)
+
+
+@register.filter
+def duration(value: dt.timedelta | None) -> str:
+    """Return a duration as people say it: "2 h 06"."""
+    return "" if value is None else spoken(value)

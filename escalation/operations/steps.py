@@ -210,6 +210,7 @@ def clear_acknowledgement(plan: Plan, state: State) -> None:
 def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
     """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging)."""
     step, ticket = state.step, state.ticket
+    plan.calendars.learn([state.path])
     version_id = plan.calendars.for_step(state.path, step, ticket.severity)
     start_tier_time(plan, state, begin)
     acknowledge = step.acknowledge_within(ticket.severity)

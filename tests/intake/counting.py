@@ -1,6 +1,7 @@
 """Count an incident log in the plainest way, to compare the import with."""
 
 import csv
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ def count(path: Path) -> Counted:
         cases.setdefault(row["case"], []).append(row)
     moves: Counter[tuple[int, int]] = Counter()
     for told in cases.values():
-        for before, after in zip(told, told[1:], strict=False):
+        for before, after in itertools.pairwise(told):
             if before["level"] != after["level"]:
                 moves[_TIERS[before["level"]], _TIERS[after["level"]]] += 1
     return Counted(len(rows), cases, moves)

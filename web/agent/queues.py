@@ -11,12 +11,11 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import Tier
 from accounts.rules import Verb
-from core.db import database_now
 from escalation.models import Clock
 from tickets.models import Severity, Status, Ticket
 from web.agent.filters import BY_SLUG, QUEUES, Filters, Reader, agent_choices, queue_counts, team_choices
 from web.agent.paging import page_of
-from web.shell import SignedIn, may
+from web.shell import SignedIn, arrive, may
 
 # What happens at a clock's deadline, as short as a column asks for.
 SHORT = {
@@ -49,8 +48,8 @@ def queue(request: SignedIn, slug: str = "mine") -> HttpResponse:
     chosen = BY_SLUG.get(slug)
     if chosen is None:
         raise Http404(f"There is no queue “{slug}”.")
-    now = database_now()
     reader = Reader.of(request.user)
+    now = arrive(request, reader.scope)
     filters = Filters.read(request.GET)
     tickets = filters.narrow(chosen.narrow(reader.tickets(), reader), reader)
     page = page_of(tickets.for_list(), chosen.order, request.GET)
@@ -62,7 +61,6 @@ def queue(request: SignedIn, slug: str = "mine") -> HttpResponse:
         "now": now,
         "queue": chosen,
         "queues": [(entry, counts.get(entry.slug, "")) for entry in QUEUES],
-        "waiting_count": counts["unacknowledged"].removeprefix("0"),
         "filters": filters,
         "page": page,
         "rows": list_rows(page.rows, now),

@@ -17,15 +17,14 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import Tier, User
 from core.durations import spoken
-from tickets.models import Severity, Status, Ticket
-from web.shell import THEME_COOKIE, THEMES
+from tickets.models import Severity, Status
+from web.shell import THEME_COOKIE, THEMES, arrive
 
 register = template.Library()
 
 _ICON_NAME = re.compile(r"(?:filled/)?[a-z0-9-]+")
 # From this share of its budget on a clock counts as soon (DESIGN 3: paths warn at 75 % unless they say otherwise).
 SOON = 0.75
-TO_ACKNOWLEDGE_CAP = 100
 
 
 @cache
@@ -182,19 +181,13 @@ def theme(context: Context) -> str:
 
 @register.simple_tag(takes_context=True)
 def to_acknowledge(context: Context) -> str:
-    """Return how many escalations wait for a person, counted up to a cap; "" for none and for requesters."""
-    user = getattr(context.get("request"), "user", None)
-    if not isinstance(user, User) or not user.is_agent:
+    """Return how many escalations wait for a person; counted here unless the view has (`web.shell.arrive`)."""
+    request = context.get("request")
+    if request is None:
         return ""
-    waiting = Ticket.objects.visible_to(user).unacknowledged()[: TO_ACKNOWLEDGE_CAP + 1]
-    return capped(waiting.count(), TO_ACKNOWLEDGE_CAP)
-
-
-def capped(count: int, cap: int) -> str:
-    """Return a count as text, "100+" beyond the cap, "" for nought."""
-    if not count:
-        return ""
-    return f"{cap}+" if count > cap else str(count)
+    if not hasattr(request, "waiting"):
+        arrive(request)
+    return str(request.waiting)
 
 
 @register.simple_tag

@@ -1,0 +1,163 @@
+"""Sign in for a token, see one's tokens, revoke them."""
+
+import datetime as dt
+from typing import Any
+
+from allauth.core.exceptions import RateLimited
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.utils import is_mfa_enabled
+from axes.handlers.proxy import AxesProxyHandler
+from django.conf import settings
+from django.contrib.auth import authenticate, logout
+from django.contrib.auth.models import update_last_login
+from django.db import transaction
+from django.http import HttpRequest
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from knox.models import AuthToken
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.generics import get_object_or_404
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import User
+from api.pagination import Ordering
+from api.problems import LockedOut
+from api.serializers.bodies import EmptyBody, SignInBody
+from api.serializers.people import NewTokenSerializer, TokenSerializer
+from api.throttles import SignInThrottle
+from api.views.base import Door
+from core.errors import Refused
+
+DEFAULT_LIFE = dt.timedelta(days=90)
+
+
+class SignInView(Door):
+    """Email and password for a token."""
+
+    # Nobody is signed in here, and no session is looked at: there is nothing to forge.
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (SignInThrottle,)
+    pagination_class = None
+    filter_backends = ()
+    serializer_class = NewTokenSerializer
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "Token"
+
+    @extend_schema(
+        operation_id="sign_in",
+        summary="Sign in for a token",
+        description="Ten attempts a minute from one address; after five failures the account is closed to that address for "
+        "15 minutes. People with a second factor send its code along.",
+        request=SignInBody,
+        responses={201: NewTokenSerializer},
+        examples=[
+            OpenApiExample(
+                "Sign in", {"email": "ada@example.org", "password": "correct horse battery"}, request_only=True
+            )
+        ],
+        tags=["auth"],
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        data = self.read(SignInBody)
+        plain = request._request  # noqa: SLF001 sign-in is Django's matter, and axes writes on its request
+        user = _signed_in(plain, data["email"], data["password"])
+        _check_second_factor(user, data.get("code", ""))
+        seconds = data.get("expires_in_seconds", int(DEFAULT_LIFE.total_seconds()))
+        life = dt.timedelta(seconds=seconds) if seconds is not None else None
+        with transaction.atomic():
+            row, token = AuthToken.objects.create(user, expiry=life)
+            update_last_login(None, user)
+        made = {"token": token, "id": row.token_key, "expires_at": row.expiry, "user": user}
+        return Response(self.show(NewTokenSerializer, made), status=201, headers={"Cache-Control": "no-store"})
+
+
+class TokensView(Door):
+    """The caller's own tokens."""
+
+    queryset = AuthToken.objects.none()
+    serializer_class = TokenSerializer
+    orderings = {"-created": Ordering(("-created", "-digest"), "the newest first")}  # noqa: RUF012
+
+    @extend_schema(
+        operation_id="list_tokens", summary="List your tokens", responses={200: TokenSerializer(many=True)}, tags=["auth"]
+    )
+    def get(self, request: Request) -> Response:
+        return self.page(self.filter_queryset(AuthToken.objects.filter(user=self.user)), TokenSerializer)
+
+
+class TokenView(Door):
+    """One of the caller's tokens."""
+
+    queryset = AuthToken.objects.none()
+    serializer_class = TokenSerializer
+
+    @extend_schema(
+        operation_id="revoke_token", summary="Revoke a token", request=None, responses={204: None}, tags=["auth"]
+    )
+    def delete(self, request: Request, token_key: str) -> Response:
+        get_object_or_404(AuthToken.objects.filter(user=self.user), token_key=token_key).delete()
+        return Response(status=204)
+
+
+class SignOutView(Door):
+    """The end of this token, or of this session."""
+
+    pagination_class = None
+    filter_backends = ()
+
+    @extend_schema(
+        operation_id="sign_out",
+        summary="Sign out",
+        description="Revokes the token the request came with, or ends the browser's session.",
+        request=EmptyBody,
+        responses={204: None},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        if isinstance(request.auth, AuthToken):
+            request.auth.delete()
+        else:
+            logout(request._request)  # noqa: SLF001 the session is on Django's request
+        return Response(status=204)
+
+
+def _signed_in(request: HttpRequest, email: str, password: str) -> User:
+    """Return who this is, by way of Django's `authenticate`, so that axes counts and locks.
+
+    Raises AuthenticationFailed and LockedOut, both without telling whether there is such a person.
+    """
+    name = email.strip().lower()
+    # axes looks for the name in the field of its setting, allauth in `username`.
+    credentials: dict[str, Any] = {settings.AXES_USERNAME_FORM_FIELD: name, "username": name, "password": password}
+    user = authenticate(request, **credentials)
+    if getattr(request, "axes_locked_out", False):
+        # Its middleware would put a page in the place of our answer.
+        request.axes_locked_out = False  # type: ignore[attr-defined]
+        raise LockedOut("Too many failed attempts.", mend="Wait a quarter of an hour, or ask an admin.")
+    if not isinstance(user, User):
+        raise AuthenticationFailed("This email address and password don't belong together.")
+    AxesProxyHandler.reset_attempts(username=name, ip_address=getattr(request, "axes_ip_address", None))
+    return user
+
+
+def _check_second_factor(user: User, code: str) -> None:
+    """Ask for the second factor of those who have one. Raises Refused, AuthenticationFailed, LockedOut."""
+    if not is_mfa_enabled(user):
+        return
+    if not code:
+        raise Refused(
+            "This account has a second factor.",
+            field="code",
+            mend="Send the code of the authenticator app, or a recovery code.",
+        )
+    try:
+        form = AuthenticateForm(user=user, data={"code": code})
+        if not form.is_valid():
+            raise AuthenticationFailed("This code is wrong or was used before.")
+    except RateLimited as error:
+        raise LockedOut("Too many wrong codes.", mend="Wait five minutes.") from error
+    form.authenticator.record_usage()

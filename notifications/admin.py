@@ -1,0 +1,328 @@
+"""Contacts and contact lists to edit; the outbox to look at, with a second try for dead letters."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.postgres.forms import SimpleArrayField
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils.html import format_html
+
+from accounts.admin import TimeZoneInput
+from accounts.models import User
+from core.admin import BelayAdmin, ReadOnlyAdmin, Section
+from core.db import database_now
+from core.panels import register_panel
+from notifications.models import (
+    Contact,
+    ContactList,
+    ContactListEntry,
+    ContactMethod,
+    Delivery,
+    Notification,
+    TickRecord,
+)
+from notifications.operations import retry_dead_letter
+from tickets.admin import AT_WORK, RECORDS
+from tickets.models import Severity, Ticket
+
+ESCALATION = Section(10, "Escalation")
+
+NEWEST = 50
+
+
+class MethodForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One way to reach a contact; a mail address must be one."""
+
+    class Meta:
+        model = ContactMethod
+        fields = ("channel", "address", "position", "is_active")
+
+    def clean(self) -> dict[str, Any] | None:
+        """Check the address by its channel."""
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("channel") == ContactMethod.Channel.EMAIL and cleaned.get("address"):
+            try:
+                forms.EmailField().clean(cleaned["address"])
+            except forms.ValidationError as error:
+                self.add_error("address", error)
+        return cleaned
+
+
+class MethodInline(admin.TabularInline[ContactMethod, Contact]):
+    """How a contact is reached, the first position first."""
+
+    model = ContactMethod
+    form = MethodForm
+    extra = 1
+    verbose_name = "way to reach them"
+    verbose_name_plural = "ways to reach them"
+    fields = ("position", "channel", "address", "is_active", "proven", "failing")
+    readonly_fields = ("proven", "failing")
+    ordering = ("position", "pk")
+
+    @admin.display(description="known to work since", empty_value="not proven")
+    def proven(self, method: Any) -> Any:
+        """Return when the method was proven."""
+        return method.proven_at
+
+    @admin.display(description="failing since", empty_value="–")
+    def failing(self, method: Any) -> Any:
+        """Return since when the method fails."""
+        return method.failing_since
+
+
+class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A contact; a role names the team whose lead is told, the others none."""
+
+    class Meta:
+        model = Contact
+        fields = ("name", "kind", "user", "team", "time_zone", "is_active")
+        widgets = {"time_zone": TimeZoneInput}  # noqa: RUF012 - as Django documents it
+
+    def clean(self) -> dict[str, Any] | None:
+        """Say what the database would refuse in words."""
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("kind") == Contact.Kind.LEAD:
+            if not cleaned.get("team"):
+                self.add_error("team", "Choose the team whose lead is told.")
+            if cleaned.get("user"):
+                self.add_error("user", "Whoever leads the team is told: leave this empty.")
+        elif cleaned.get("team"):
+            self.add_error("team", "Only “whoever leads the team” has a team: leave this empty.")
+        return cleaned
+
+
+@admin.register(Contact)
+class ContactAdmin(BelayAdmin):
+    """Whom Belay tells; switched off, not deleted: notifications and escalations name them."""
+
+    section = ESCALATION
+    section_order = 40
+    panel_place = "notifications.contact"
+    form = ContactForm
+    list_display = ("name", "kind", "ways", "time_zone", "is_active")
+    list_filter = ("kind", "is_active")
+    search_fields = ("name", "methods__address")
+    ordering = ("name", "pk")
+    raw_id_fields = ("user",)
+    inlines = (MethodInline,)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Fetch the methods along."""
+        return super().get_queryset(request).select_related("team__lead").prefetch_related("methods")
+
+    @admin.display(description="reached by")
+    def ways(self, contact: Any) -> str:
+        """Return the working methods in one line."""
+        if contact.kind == Contact.Kind.LEAD:
+            lead = contact.team.lead if contact.team else None
+            return f"the lead of {contact.team}: {lead}" if lead else f"{contact.team} has no lead"
+        ways = sorted((m for m in contact.methods.all() if m.is_active), key=lambda m: (m.position, m.pk))
+        return ", ".join(str(way) for way in ways) or "nothing"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return isinstance(obj, ContactMethod)
+
+
+class SeveritiesField(SimpleArrayField):
+    """Severities of one entry as a row of boxes; none ticked means all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.update(required=False, widget=forms.CheckboxSelectMultiple(choices=Severity.choices))
+        super().__init__(forms.TypedChoiceField(choices=Severity.choices, coerce=int), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return [str(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def to_python(self, value: Any) -> Any:
+        return sorted(self.base_field.clean(item) for item in value or [])
+
+    def clean(self, value: Any) -> Any:
+        """Return the severities as integers. Raises ValidationError."""
+        return self.to_python(value)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return sorted(map(str, initial or [])) != sorted(map(str, data or []))
+
+
+class EntryForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One entry of a contact list."""
+
+    severities = SeveritiesField()
+
+    class Meta:
+        model = ContactListEntry
+        fields = ("position", "contact", "when_to_reach_out", "severities", "from_round")
+        widgets = {"when_to_reach_out": forms.TextInput(attrs={"size": 48})}  # noqa: RUF012
+
+
+class EntryInline(admin.TabularInline[ContactListEntry, ContactList]):
+    """Who is told, in order, with when to reach out."""
+
+    model = ContactListEntry
+    form = EntryForm
+    extra = 2
+    verbose_name = "contact"
+    verbose_name_plural = "contacts, in the order in which they are told"
+    ordering = ("position", "pk")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer all contacts, asked for once per page."""
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == "contact":
+            if not hasattr(request, "belay_contacts"):
+                contacts = Contact.objects.order_by("name", "pk")
+                request.belay_contacts = [
+                    (contact.pk, contact.name + ("" if contact.is_active else " (switched off)"))
+                    for contact in contacts
+                ]
+            field.choices = [("", "– nobody –"), *request.belay_contacts]
+        return field
+
+
+@admin.register(ContactList)
+class ContactListAdmin(BelayAdmin):
+    """The ordered lists that steps tell; resolved fresh at each telling, so a change holds at once."""
+
+    section = ESCALATION
+    section_order = 30
+    panel_place = "notifications.contact_list"
+    list_display = ("name", "told", "description")
+    search_fields = ("name", "contacts__name")
+    ordering = ("name",)
+    inlines = (EntryInline,)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Fetch the entries along, in order."""
+        entries = ContactListEntry.objects.select_related("contact").order_by("position", "pk")
+        return super().get_queryset(request).prefetch_related(models.Prefetch("entries", queryset=entries))
+
+    @admin.display(description="told, in order")
+    def told(self, contact_list: Any) -> str:
+        """Return the contacts in one line."""
+        return ", ".join(entry.contact.name for entry in contact_list.entries.all()) or "nobody"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return isinstance(obj, ContactListEntry)
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    """The outbox; a dead letter can be sent again."""
+
+    section = AT_WORK
+    section_order = 60
+    panel_place = "notifications.notification"
+    change_form_template = "admin/belay/notification.html"
+    list_display = ("pk", "kind", "state", "address", "ticket_number", "due_at", "sent_at", "attempts")
+    list_filter = ("state", "kind", "channel")
+    number_search = ("pk", "ticket_id")
+    text_search = ("address",)
+    search_help_text = "A ticket's or a notification's number, or the exact address."
+    fields = (
+        "kind",
+        "state",
+        "channel",
+        "address",
+        "contact",
+        "user",
+        "ticket",
+        "seq",
+        "round",
+        "group",
+        "created_at",
+        "due_at",
+        "attempts",
+        "sent_at",
+        "dead_at",
+        "handled_at",
+        "withdrawn_at",
+        "lease_until",
+        "answer",
+        "message_id",
+        "context",
+    )
+
+    def get_urls(self) -> list[Any]:
+        """Add the button's address."""
+        again = self.admin_site.admin_view(self.send_again)
+        name = "notifications_notification_send_again"
+        return [path("<int:pk>/send-again/", again, name=name), *super().get_urls()]
+
+    def send_again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Put a dead letter back into the outbox; by POST only."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not isinstance(request.user, User) or not request.user.is_staff:
+            raise PermissionDenied
+        row = get_object_or_404(Notification, pk=pk)
+        if retry_dead_letter(notification_id=row.pk, now=database_now()):
+            messages.success(request, f"{row.address} is tried again now.")
+        else:
+            state = row.get_state_display().lower()
+            messages.warning(request, f"This is no dead letter any more ({state}); nothing was done.")
+        return redirect(reverse("admin:notifications_notification_change", args=[pk]))
+
+    @admin.display(description="ticket")
+    def ticket_number(self, row: Any) -> Any:
+        """Return a link to the ticket, if it is about one."""
+        if row.ticket_id is None:
+            return None
+        link = reverse("admin:tickets_ticket_change", args=[row.ticket_id])
+        return format_html('<a href="{}">#{}</a>', link, row.ticket_id)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """Attempts to send, one row each."""
+
+    section = RECORDS
+    section_order = 30
+    list_display = ("pk", "notification_number", "attempt", "at", "ok", "answer")
+    list_filter = ("ok",)
+    number_search = ("notification_id",)
+    search_help_text = "A notification's number."
+    fields = ("notification", "attempt", "at", "ok", "answer")
+
+    @admin.display(description="notification")
+    def notification_number(self, row: Any) -> Any:
+        """Return a link to the notification."""
+        link = reverse("admin:notifications_notification_change", args=[row.notification_id])
+        return format_html('<a href="{}">{}</a>', link, row.notification_id)
+
+
+@admin.register(TickRecord)
+class TickRecordAdmin(ReadOnlyAdmin):
+    """When each engine last completed a tick."""
+
+    section = RECORDS
+    section_order = 40
+    list_display = ("name", "started_at", "completed_at", "runs")
+    number_search = ()
+    text_search = ("name",)
+    search_help_text = "An engine's name."
+    ordering = ("name",)
+    fields = ("name", "started_at", "completed_at", "runs")
+
+
+def _notifications_panel(ticket: Ticket) -> str:
+    rows = Notification.objects.filter(ticket=ticket).select_related("contact").order_by("-pk")
+    found = list(rows[: NEWEST + 1])
+    return render_to_string(
+        "admin/belay/notifications.html", {"rows": found[:NEWEST], "more": len(found) > NEWEST, "cap": NEWEST}
+    )
+
+
+def _deliveries_panel(notification: Notification) -> str:
+    rows = notification.deliveries.order_by("-pk")[:NEWEST]
+    return render_to_string("admin/belay/deliveries.html", {"rows": list(rows)})
+
+
+register_panel("tickets.ticket", "Notifications", _notifications_panel)
+register_panel("notifications.notification", "Attempts", _deliveries_panel)

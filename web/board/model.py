@@ -1,0 +1,324 @@
+"""What the board shows, as plain values; made by web.board.queries, drawn by templates/board/."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from accounts.models import Tier
+from core.durations import spoken
+from tickets.models import Severity
+from web.board.axis import HORIZON, column, place, rows_of
+from web.board.counting import Count
+
+# More chips than this in one lane are told apart by nobody: the rest is a density strip.
+MOST_CHIPS = 60
+# The share of a track that a chip covers at the width the sketch was drawn for; board.js measures instead.
+CHIP_SHARE = 0.215
+FEWEST_ROWS, MOST_ROWS = 4, 12
+
+DAY = dt.timedelta(days=1)
+# What the rest column tells apart: its name, and how a ticket with that much time left belongs to it.
+BINS = (
+    ("near", "within 8 h, not drawn"),
+    ("day", "8 to 24 h"),
+    ("days", "1 to 3 days"),
+    ("later", "later"),
+    ("still", "waiting, or no deadline"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One ticket on the board."""
+
+    id: int
+    subject: str
+    severity: int
+    tier: int
+    status: str
+    due_at: dt.datetime | None
+    unacknowledged_since: dt.datetime | None
+    set_aside_at: dt.datetime | None
+    team: str
+    assignee: str
+    # What the person sees and every verb carries; None for a ticket that stands on no path.
+    seq: int | None
+    # How many contacts have been told of the step that waits for a person.
+    told: int
+    may_take: bool
+    now: dt.datetime
+
+    @property
+    def left(self) -> dt.timedelta | None:
+        return None if self.due_at is None else self.due_at - self.now
+
+    @property
+    def untaken(self) -> bool:
+        return self.unacknowledged_since is not None
+
+    @property
+    def column(self) -> int:
+        return 0 if self.left is None else column(self.left)
+
+    @property
+    def tens(self) -> int:
+        return self.column // 10
+
+    @property
+    def units(self) -> int:
+        return self.column % 10
+
+    @property
+    def due_ms(self) -> int | None:
+        """The deadline as scripts count: milliseconds since 1970."""
+        return None if self.due_at is None else round(self.due_at.timestamp() * 1000)
+
+    @property
+    def severity_label(self) -> str:
+        return str(Severity(self.severity).label)
+
+    @property
+    def tier_label(self) -> str:
+        return str(Tier(self.tier).label)
+
+    @property
+    def time_text(self) -> str:
+        """The time left in this tier, as the chip says it."""
+        if self.left is None:
+            return "paused" if self.status in ("waiting", "hold") else "no limit"
+        return spoken(self.left) if self.left > dt.timedelta(0) else "due"
+
+    @property
+    def label(self) -> str:
+        """The word at the chip's right end."""
+        if self.untaken:
+            return f"told {self.told}" if self.told else "untaken"
+        return self.time_text
+
+    @property
+    def words(self) -> str:
+        """What stands on the chip, for those who hear it."""
+        parts = [self.severity_label, self.tier_label]
+        if self.untaken:
+            since = self.now - (self.unacknowledged_since or self.now)
+            parts.append(f"not acknowledged for {spoken(since)}")
+        if self.set_aside_at is not None:
+            parts.append("set aside")
+        if self.left is not None:
+            top = self.tier == Tier.MANAGEMENT
+            verb = "is told again" if top else "climbs"
+            parts.append(f"{verb} in {spoken(self.left)}" if self.left > dt.timedelta(0) else f"{verb} now")
+        else:
+            parts.append(self.time_text)
+        parts.append(self.assignee or "nobody owns it")
+        return ", ".join(parts)
+
+    @property
+    def bin(self) -> str:
+        """Which bar of the rest column it would be part of."""
+        return bin_of(self.left)
+
+
+def bin_of(left: dt.timedelta | None) -> str:
+    """Return the name of the bin of a ticket with that much time left."""
+    if left is None:
+        return "still"
+    if left < HORIZON:
+        return "near"
+    if left < DAY:
+        return "day"
+    return "days" if left < 3 * DAY else "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the density strip; `height` in percent of the strip."""
+
+    label: str
+    count: Count
+    height: int
+    x: int
+
+    @property
+    def y(self) -> int:
+        return 100 - self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """How full one team is."""
+
+    id: int
+    name: str
+    tier: int
+    capacity: int
+    lead: str
+    open: Count
+
+    @property
+    def percent(self) -> int:
+        return percent(self.open.number, self.capacity)
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """Who is told first at a tier, and who then."""
+
+    tier: int
+    where: str
+    name: str
+    then: str
+
+    @property
+    def initials(self) -> str:
+        words = self.name.split()
+        return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+
+    @property
+    def sub(self) -> str:
+        return f"{self.where}, then {self.then}" if self.then else self.where
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One tier of the ladder."""
+
+    tier: int
+    chips: tuple[Chip, ...]
+    counts: dict[str, Count]
+    teams: tuple[Team, ...]
+    on_call: tuple[OnCall, ...]
+
+    @property
+    def name(self) -> str:
+        label = str(Tier(self.tier).label)
+        if self.tier == Tier.MANAGEMENT:
+            return label
+        if len(self.teams) == 1:
+            return f"{label} {self.teams[0].name}"
+        return f"{label} teams" if self.teams else label
+
+    @property
+    def is_top(self) -> bool:
+        return self.tier == Tier.MANAGEMENT
+
+    @property
+    def open(self) -> Count:
+        return sum(self.counts.values(), start=Count())
+
+    @property
+    def capacity(self) -> int:
+        return sum(team.capacity for team in self.teams)
+
+    @property
+    def percent(self) -> int:
+        return percent(sum(team.open.number for team in self.teams), self.capacity)
+
+    @property
+    def rest(self) -> Count:
+        """How many are open but not drawn."""
+        return sum((bar.count for bar in self.bars), start=Count())
+
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        drawn = dict.fromkeys((name for name, _ in BINS), 0)
+        for chip in self.chips:
+            drawn[chip.bin] += 1
+        left = [(label, self.counts.get(name, Count()).less(drawn[name])) for name, label in BINS]
+        most = max(count.number for _, count in left) or 1
+        return tuple(
+            # A single ticket is still seen beside a thousand.
+            Bar(label, count, max(8, round(100 * count.number / most)) if count else 0, 7 * number)
+            for number, (label, count) in enumerate(left)
+        )
+
+    @property
+    def rest_words(self) -> str:
+        """The strip in words."""
+        said = [f"{bar.count} {bar.label}" for bar in self.bars if bar.count]
+        return "; ".join(said) or "nothing besides"
+
+    @property
+    def rows(self) -> int:
+        return min(MOST_ROWS, max(FEWEST_ROWS, -(-len(self.chips) // 4)))
+
+    @property
+    def placed(self) -> list[tuple[Chip, int]]:
+        """The chips, the most urgent first, each with the row it stands in where no script moves it."""
+        ordered = sorted(self.chips, key=lambda chip: (-(place(chip.left) if chip.left is not None else 0), chip.id))
+        places = [place(chip.left) if chip.left is not None else 0.0 for chip in ordered]
+        return list(zip(ordered, rows_of(places, width=CHIP_SHARE, rows=self.rows), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for a person: an escalation nobody took, a ticket set aside, an update overdue."""
+
+    chip: Chip
+    why: str
+    missed: int = 0
+
+    @property
+    def text(self) -> str:
+        if self.why == "aside":
+            return f"set aside since {spoken(self.chip.now - (self.chip.set_aside_at or self.chip.now))}"
+        if self.why == "update":
+            return "update overdue" if self.missed < 2 else f"update overdue, {self.missed} times"
+        return f"waits {spoken(self.chip.now - (self.chip.unacknowledged_since or self.chip.now))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The row of figures on top."""
+
+    open: Count = Count()
+    climbing: Count = Count()
+    untaken: Count = Count()
+    updates: Count = Count()
+    aside: Count = Count()
+    engine_lag: dt.timedelta | None = None
+
+    @property
+    def lag_text(self) -> str:
+        """The engine's lag as people read it; tenths of a second while it is small."""
+        if self.engine_lag is None:
+            return "none yet"
+        seconds = self.engine_lag.total_seconds()
+        return f"{seconds:.1f} s" if seconds < 10 else spoken(self.engine_lag)
+
+    @property
+    def lags(self) -> bool:
+        """Tell whether the engine falls behind so far that somebody should look."""
+        return self.engine_lag is None or self.engine_lag > dt.timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All of it."""
+
+    now: dt.datetime
+    lanes: tuple[Lane, ...]
+    facts: Facts
+    needs: tuple[Need, ...]
+    teams: tuple[Team, ...]
+    on_call: tuple[OnCall, ...]
+    more_needs: Count = field(default_factory=Count)
+
+    @property
+    def chips(self) -> list[Chip]:
+        """Every drawn ticket, the one that climbs first on top: the table's rows."""
+        drawn = [chip for lane in self.lanes for chip in lane.chips]
+        far = self.now + dt.timedelta(days=36500)
+        return sorted(drawn, key=lambda chip: (chip.due_at or far, chip.id))
+
+    @property
+    def rest(self) -> Count:
+        return sum((lane.rest for lane in self.lanes), start=Count())
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.facts.open
+
+
+def percent(part: int, whole: int) -> int:
+    """Return a share in whole percent; of nothing it is 0."""
+    return round(100 * part / whole) if whole else 0
