@@ -26,7 +26,10 @@ class Body(serializers.Serializer[Any]):
             if unknown:
                 mend = f"Take one of {', '.join(writable)}." if writable else "Send an empty object."
                 raise serializers.ValidationError(
-                    {str(name): invalid(f"“{name}” is no field of this request.", mend, "unknown").detail for name in unknown}
+                    {
+                        str(name): invalid(f"“{name}” is no field of this request.", mend, "unknown").detail
+                        for name in unknown
+                    }
                 )
         return super().to_internal_value(data)
 
@@ -71,7 +74,9 @@ class Choice(serializers.ChoiceField):
             data = int(data)
         if type(data) is not kind or data not in values:
             raise invalid(
-                f"“{data}” is no {self.noun}." if isinstance(data, str | int | float) else f"This is no {self.noun}.",
+                f"“{data}” is no {self.noun}."
+                if isinstance(data, str | int | float)
+                else f"This is no {self.noun}.",
                 f"Take one of {', '.join(map(str, values))}.",
                 "invalid_choice",
             )
@@ -91,13 +96,17 @@ class Ref(serializers.PrimaryKeyRelatedField[Any]):
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        # A form says "none" by an empty field.
-        number = self.pk_field.run_validation(data)
-        try:
-            return self.get_queryset().get(pk=number)
-        except self.get_queryset().model.DoesNotExist as error:
+        rows, number_field = self.get_queryset(), self.pk_field
+        assert rows is not None
+        assert number_field is not None
+        if isinstance(data, str) and data.isdecimal() and _is_form(self):
+            data = int(data)
+        number = number_field.run_validation(data)
+        found = rows.filter(pk=number).first()
+        if found is None:
             mend = f"See {self.where}." if self.where else ""
-            raise invalid(f"There is no {self.noun} {number}.", mend, "does_not_exist") from error
+            raise invalid(f"There is no {self.noun} {number}.", mend, "does_not_exist")
+        return found
 
 
 @extend_schema_field(OpenApiTypes.NUMBER)

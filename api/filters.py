@@ -107,11 +107,15 @@ class TrueFilter(filters.Filter):
 
 def _choices(enum: Any, help_text: str = "", **kwargs: Any) -> filters.TypedMultipleChoiceFilter:
     coerce = type(enum.values[0])
-    return filters.TypedMultipleChoiceFilter(choices=enum.choices, coerce=coerce, help_text=help_text, **kwargs)
+    return filters.TypedMultipleChoiceFilter(
+        choices=enum.choices, coerce=coerce, help_text=help_text, **kwargs
+    )
 
 
 def _when(field: str, lookup: str, help_text: str) -> filters.IsoDateTimeFilter:
-    return filters.IsoDateTimeFilter(field_name=field, lookup_expr=lookup, help_text=help_text + " (ISO 8601).")
+    return filters.IsoDateTimeFilter(
+        field_name=field, lookup_expr=lookup, help_text=help_text + " (ISO 8601)."
+    )
 
 
 class PublicTicketFilter(filters.FilterSet):
@@ -119,12 +123,16 @@ class PublicTicketFilter(filters.FilterSet):
 
     severity = _choices(Severity, "Repeat it for several.")
     status = _choices(Status, "Repeat it for several.")
-    open = TrueFilter(method="by_open", help_text="`true`: new, open, waiting or on hold. `false`: resolved or closed.")
+    open = TrueFilter(
+        method="by_open", help_text="`true`: new, open, waiting or on hold. `false`: resolved or closed."
+    )
     service = IdFilter(field_name="service_id", help_text="A service's id.")
     category = IdFilter(field_name="category_id", help_text="A category's id.")
     organisation = IdFilter(field_name="organisation_id", help_text="An organisation's id.")
     q = filters.CharFilter(
-        method="by_words", max_length=200, help_text="All of these words in the subject, or a number such as `#123`."
+        method="by_words",
+        max_length=200,
+        help_text="All of these words in the subject, or a number such as `#123`.",
     )
     opened_after = _when("opened_at", "gte", "Opened at or after this instant")
     opened_before = _when("opened_at", "lt", "Opened before this instant")
@@ -147,7 +155,9 @@ class TicketFilter(PublicTicketFilter):
 
     tier = _choices(Tier, "Repeat it for several.")
     team = WordFilter(method="by_team", words=("mine", "none"), help_text="A team's id, `mine` or `none`.")
-    assignee = WordFilter(method="by_person", words=("me", "none"), help_text="A person's id, `me` or `none`.")
+    assignee = WordFilter(
+        method="by_person", words=("me", "none"), help_text="A person's id, `me` or `none`."
+    )
     requester = WordFilter(method="by_person", words=("me",), help_text="A person's id or `me`.")
     tag = filters.CharFilter(method="by_tag", max_length=50, help_text="Tickets with this tag.")
     unacknowledged = TrueFilter(
@@ -180,7 +190,8 @@ class EscalationFilter(filters.FilterSet):
     trigger = _choices(Escalation.Trigger, "Repeat it for several.")
     kind = _choices(Escalation.Kind, "Repeat it for several.")
     unacknowledged = TrueFilter(
-        method="by_unacknowledged", help_text="`true`: the current step of an open ticket, waiting for somebody to take it."
+        method="by_unacknowledged",
+        help_text="`true`: the current step of an open ticket, waiting for somebody to take it.",
     )
     at_after = _when("at", "gte", "At or after this instant")
     at_before = _when("at", "lt", "Before this instant")
@@ -214,4 +225,3 @@ class EscalationRequestFilter(filters.FilterSet):
 
     ticket = IdFilter(field_name="ticket_id", help_text="A ticket's number.")
     state = _choices(EscalationRequest.State, "Repeat it for several.")
-

@@ -43,7 +43,10 @@ def idempotent(handler: Handler) -> Handler:
             return handler(view, request, *args, **kwargs)
         if not _KEY.fullmatch(key):
             raise Refused(
-                f"This {HEADER} can't be used.", field=HEADER, value=key, mend="Take 1 to 200 visible ASCII characters."
+                f"This {HEADER} can't be used.",
+                field=HEADER,
+                value=key,
+                mend="Take 1 to 200 visible ASCII characters.",
             )
         user = request.user
         assert isinstance(user, User)
@@ -88,7 +91,9 @@ def _claim(user: User, key: str, digest: bytes, now: dt.datetime) -> tuple[Idemp
         ) from error
     with connection.cursor() as cursor:
         # The deed waits for its locks as long as it does without a key.
-        cursor.execute("SELECT set_config('lock_timeout', reset_val, true) FROM pg_settings WHERE name = 'lock_timeout'")
+        cursor.execute(
+            "SELECT set_config('lock_timeout', reset_val, true) FROM pg_settings WHERE name = 'lock_timeout'"
+        )
     return found
 
 
@@ -105,10 +110,9 @@ def _digest(request: Request) -> bytes:
     """Return a digest of what the request asks for: method, path and body, whatever the boundaries of a form."""
     digest = hashlib.sha256(f"{request.method} {request.path}\n".encode())
     data = request.data
+    parts: Any = data
     if isinstance(data, QueryDict):
         parts = [(name, [_part(item) for item in data.getlist(name)]) for name in sorted(data)]
-    else:
-        parts = data
     digest.update(json.dumps(parts, sort_keys=True).encode())
     return digest.digest()
 
@@ -121,5 +125,3 @@ def _part(item: Any) -> Any:
         content.update(chunk)
     item.seek(0)
     return [item.name, item.content_type, content.hexdigest()]
-
-

@@ -8,7 +8,9 @@ from django.db import models
 class IdempotencyKey(models.Model):
     """A request that carried an Idempotency-Key, and its answer; written in the transaction of the deed itself."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     key = models.CharField(max_length=200)
     digest = models.BinaryField()
     status = models.PositiveSmallIntegerField(null=True)

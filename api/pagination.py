@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -16,7 +16,6 @@ from rest_framework.utils.urls import replace_query_param
 
 from api.fields import BIGGEST_ID
 from api.problems import invalid
-
 
 # The columns that hold numbers; all others a list is ordered by hold instants.
 _NUMBERS = frozenset({"id", "seq"})
@@ -52,17 +51,19 @@ BY_SEQ = {"seq": Ordering(("seq",), "the oldest first")}
 
 
 class KeysetPagination(BasePagination):
-    """`{"next": URL or null, "results": [...]}`; the view's `orderings` say which orders there are, first the default."""
+    """`{"next": URL or null, "results": [...]}`, in one of the view's orderings."""
 
     page_size = 25
     largest = 100
     cursor_parameter, size_parameter, ordering_parameter = "cursor", "page_size", "ordering"
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         orderings: Mapping[str, Ordering] = view.get_orderings()
         name = request.query_params.get(self.ordering_parameter) or next(iter(orderings))
         if name not in orderings:
-            raise _wrong(self.ordering_parameter, f"“{name}” is no ordering.", f"Take one of {', '.join(orderings)}.")
+            raise _wrong(
+                self.ordering_parameter, f"“{name}” is no ordering.", f"Take one of {', '.join(orderings)}."
+            )
         ordering = orderings[name]
         size = self._size(request)
         cursor = request.query_params.get(self.cursor_parameter)
@@ -117,7 +118,12 @@ class KeysetPagination(BasePagination):
                 "in": "query",
                 "required": False,
                 "description": "Rows per page.",
-                "schema": {"type": "integer", "minimum": 1, "maximum": self.largest, "default": self.page_size},
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": self.largest,
+                    "default": self.page_size,
+                },
             },
         ]
         orderings: Mapping[str, Ordering] = view.get_orderings()

@@ -1,7 +1,7 @@
 """Errors as problem documents (RFC 9457): what is wrong, with which field and value, and what would mend it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -73,7 +73,7 @@ class Code(str):
 
     __slots__ = ("mend",)
 
-    def __new__(cls, code: str, mend: str = "") -> "Code":
+    def __new__(cls, code: str, mend: str = "") -> Self:
         made = super().__new__(cls, code)
         made.mend = mend
         return made
@@ -129,7 +129,9 @@ def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
         body = problem(slug, response.status_code, str(exc.detail))
         if wait := getattr(exc, "wait", None):
             body["mend"] = f"Wait {int(wait) + 1} seconds."
-    return Response(body, status=response.status_code, headers=dict(response.items()), content_type=MEDIA_TYPE)
+    return Response(
+        body, status=response.status_code, headers=dict(response.items()), content_type=MEDIA_TYPE
+    )
 
 
 def problem(slug: str, status: int, detail: str, **more: Any) -> dict[str, Any]:
@@ -202,12 +204,12 @@ def _flat(detail: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 def _value_at(sent: Any, path: Sequence[Any]) -> Any:
     for name in path:
-        if isinstance(sent, Mapping) and name in sent:
-            sent = sent[name]
-        elif isinstance(sent, list) and isinstance(name, int) and name < len(sent):
-            sent = sent[name]
-        else:
+        there = (
+            name in sent if isinstance(sent, Mapping) else isinstance(sent, list) and name in range(len(sent))
+        )
+        if not there:
             return None
+        sent = sent[name]
     return shown(sent) if path else None
 
 

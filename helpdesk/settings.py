@@ -11,6 +11,7 @@ import environ
 import structlog
 from csp.constants import NONE, SELF
 
+from api import openapi
 from helpdesk import embedded, environment
 from helpdesk.logs import redact
 
@@ -300,16 +301,7 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Belay",
-    "DESCRIPTION": "The helpdesk that drops no ticket between two people.",
-    "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SCHEMA_PATH_PREFIX": r"/api/v1",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-}
+SPECTACULAR_SETTINGS = openapi.SETTINGS
 
 # --- watching ----------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ class LoggedIncident:
 
 def count_incidents(limit: int | None = None) -> int:
     """Return how many imported incidents there are, at most `limit`."""
-    count = _imported().count()
+    count: int = _imported().count()
     return count if limit is None else min(count, limit)
 
 
@@ -31,7 +31,9 @@ def logged_incidents(limit: int | None = None) -> Iterator[LoggedIncident]:
     left = limit
     after: tuple[Any, int] | None = None
     while left is None or left > 0:
-        tickets = _imported().order_by("opened_at", "pk").select_related("organisation", "service", "requester")
+        tickets = (
+            _imported().order_by("opened_at", "pk").select_related("organisation", "service", "requester")
+        )
         if after is not None:
             later = tickets.filter(opened_at__gt=after[0])
             tickets = later | tickets.filter(opened_at=after[0], pk__gt=after[1])

@@ -171,7 +171,8 @@ class Total:
             "told": [
                 {"list": name, "contact": contact, "messages": count}
                 for (name, contact), count in sorted(
-                    self.counted("told").items(), key=lambda item: (item[0][0] == "", item[0][0], -item[1], item[0])
+                    self.counted("told").items(),
+                    key=lambda item: (item[0][0] == "", item[0][0], -item[1], item[0]),
                 )
             ],
             "promises": {

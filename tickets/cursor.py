@@ -93,8 +93,22 @@ def events_between(since: str, upto: str) -> Iterator[Passed]:
         with connection.cursor() as cursor:
             cursor.execute(_BETWEEN, {"since": since, "upto": upto, "x": x, "id": last, "limit": CHUNK})
             rows = cursor.fetchall()
-        for row in rows:
-            yield Passed(*row[:7], _facts(row[7]), *row[8:12])
+        for pk, ticket, seq, kind, actor, at, historic, data, *keys, _ in rows:
+            requester, organisation, team, assignee = keys
+            yield Passed(
+                id=pk,
+                ticket_id=ticket,
+                seq=seq,
+                kind=kind,
+                actor_id=actor,
+                at=at,
+                historic=historic,
+                data=_facts(data),
+                requester_id=requester,
+                organisation_id=organisation,
+                team_id=team,
+                assignee_id=assignee,
+            )
         if len(rows) < CHUNK:
             return
         x, last = rows[-1][12], rows[-1][0]

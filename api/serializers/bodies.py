@@ -33,15 +33,24 @@ def _service(**kwargs: Any) -> Ref:
 
 
 def _category(**kwargs: Any) -> Ref:
-    return Ref(queryset=Category.objects.filter(is_active=True), noun="category", where="/api/v1/categories/", **kwargs)
+    return Ref(
+        queryset=Category.objects.filter(is_active=True),
+        noun="category",
+        where="/api/v1/categories/",
+        **kwargs,
+    )
 
 
 def _organisation(**kwargs: Any) -> Ref:
-    return Ref(queryset=Organisation.objects.all(), noun="organisation", where="/api/v1/organisations/", **kwargs)
+    return Ref(
+        queryset=Organisation.objects.all(), noun="organisation", where="/api/v1/organisations/", **kwargs
+    )
 
 
 def _person(**kwargs: Any) -> Ref:
-    return Ref(queryset=User.objects.filter(is_active=True).select_related("organisation"), noun="person", **kwargs)
+    return Ref(
+        queryset=User.objects.filter(is_active=True).select_related("organisation"), noun="person", **kwargs
+    )
 
 
 def _files() -> Any:
@@ -57,19 +66,28 @@ class TicketBody(Body):
     for_agents = ("requester", "organisation", "complexity", "severity", "severity_reason", "team", "tags")
 
     subject = Text(max_length=300)
-    body = Text(required=False, allow_blank=True, max_length=settings.BELAY_MAX_BODY, help_text="The first message.")
+    body = Text(
+        required=False, allow_blank=True, max_length=settings.BELAY_MAX_BODY, help_text="The first message."
+    )
     category = _category(required=False, allow_null=True)
     service = _service(required=False, allow_null=True)
     impact = Choice(Impact, required=False, help_text="1 high, 2 medium (default), 3 low.")
     urgency = Choice(Urgency, required=False, help_text="1 high, 2 medium (default), 3 low.")
     requester = _person(required=False, help_text="For whom; agents only. Default: you.")
-    organisation = _organisation(required=False, allow_null=True, help_text="Agents only. Default: the requester's.")
+    organisation = _organisation(
+        required=False, allow_null=True, help_text="Agents only. Default: the requester's."
+    )
     complexity = Choice(Complexity, required=False, help_text="Agents only.")
-    severity = Choice(Severity, required=False, help_text="Agents only; other than proposed it needs a reason.")
+    severity = Choice(
+        Severity, required=False, help_text="Agents only; other than proposed it needs a reason."
+    )
     severity_reason = _reason(help_text="Why another severity than the matrix proposes.")
     team = _team(required=False, allow_null=True, help_text="Agents only.")
     tags: Any = serializers.ListField(
-        child=Text(max_length=50), required=False, max_length=50, help_text="Agents only; lower case, no commas."
+        child=Text(max_length=50),
+        required=False,
+        max_length=50,
+        help_text="Agents only; lower case, no commas.",
     )
 
 
@@ -88,7 +106,9 @@ class DetailsBody(Body):
     organisation = _organisation(required=False, allow_null=True)
     requester = _person(required=False)
     impact = Choice(Impact, required=False, help_text="May change the severity, unless a person has set it.")
-    urgency = Choice(Urgency, required=False, help_text="May change the severity, unless a person has set it.")
+    urgency = Choice(
+        Urgency, required=False, help_text="May change the severity, unless a person has set it."
+    )
     complexity = Choice(Complexity, required=False)
     reason = _reason()
 

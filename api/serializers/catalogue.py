@@ -103,9 +103,9 @@ class PathSerializer(Document):
     id = serializers.IntegerField(source="pk")
     name = serializers.CharField()
     description = serializers.CharField()
-    position = serializers.IntegerField(help_text="Paths are tried from the lowest position on, the default one last.")
+    position = serializers.IntegerField(
+        help_text="Paths are tried from the lowest position on, the default one last."
+    )
     is_default = serializers.BooleanField()
     is_active = serializers.BooleanField()
     version = PathVersionSerializer(source="current", allow_null=True)
-
-

@@ -1,5 +1,6 @@
 """What several documents share: people and other rows as references, and the problem document."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -8,7 +9,7 @@ from accounts.rules import Verb
 from api.problems import SLUGS
 
 
-def sees_inside(context: dict[str, Any]) -> bool:
+def sees_inside(context: Mapping[str, Any]) -> bool:
     """Tell whether the caller may see internal facts; without a caller (the OpenAPI document) all are shown."""
     request = context.get("request")
     user = getattr(request, "user", None)
@@ -49,7 +50,9 @@ class PersonSerializer(Document):
 class FieldErrorSerializer(serializers.Serializer[Any]):
     field = serializers.CharField(help_text="Which field; dots lead into nested ones.")
     message = serializers.CharField()
-    value = serializers.JSONField(required=False, allow_null=True, help_text="What was sent; never a password.")
+    value = serializers.JSONField(
+        required=False, allow_null=True, help_text="What was sent; never a password."
+    )
     mend = serializers.CharField(help_text="What would be accepted; empty where the message says it.")
 
 
@@ -67,6 +70,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
     field = serializers.CharField(required=False, help_text="Which field it is about.")
     value = serializers.JSONField(required=False, allow_null=True, help_text="What was sent.")
     mend = serializers.CharField(required=False, help_text="What to do about it.")
-    errors = FieldErrorSerializer(many=True, required=False, help_text="All errors of the request, field by field.")
+    errors: Any = FieldErrorSerializer(
+        many=True, required=False, help_text="All errors of the request, field by field."
+    )
     seq = serializers.IntegerField(required=False, help_text="`moved`: where the ticket stands now.")
     tier = serializers.IntegerField(required=False, help_text="`moved`: the tier it is at now.")

@@ -22,7 +22,9 @@ class MeSerializer(Document):
     time_zone = serializers.CharField()
     language = serializers.CharField()
     at_work = serializers.BooleanField()
-    may = serializers.SerializerMethodField(help_text="The verbs your role allows; which tickets they reach is another matter.")
+    may = serializers.SerializerMethodField(
+        help_text="The verbs your role allows; which tickets they reach is another matter."
+    )
 
     def get_may(self, user: User) -> list[str]:
         return [verb.value for verb in Verb if user.may(verb)]
@@ -61,13 +63,15 @@ class TokenSerializer(Document):
 
     def get_is_current(self, token: Any) -> bool:
         request = self.context["request"]
-        return getattr(request.auth, "digest", None) == token.digest
+        return bool(getattr(request.auth, "digest", None) == token.digest)
 
 
 class NewTokenSerializer(Document):
     """A token, in full, this once."""
 
-    token = serializers.CharField(help_text="For the header `Authorization: Token …`; kept nowhere in this form.")
+    token = serializers.CharField(
+        help_text="For the header `Authorization: Token …`; kept nowhere in this form."
+    )
     id = serializers.CharField()
     expires_at = Instant(allow_null=True)
     user = MeSerializer()

@@ -10,7 +10,7 @@ from accounts.models import Tier
 from api.fields import Instant, Seconds
 from api.serializers.common import Document, NamedSerializer, PersonSerializer
 from escalation.models import Clock, EscalationRequest, Step
-from tickets.models import Complexity, Impact, Severity, Source, Status, Ticket, Urgency
+from tickets.models import Complexity, EntryKind, Impact, Severity, Source, Status, Ticket, Urgency
 
 INTERNAL = frozenset(
     {
@@ -40,7 +40,9 @@ class TicketSerializer(Document):
     subject = serializers.CharField()
     status = serializers.ChoiceField(choices=Status.choices)
     severity = serializers.ChoiceField(choices=Severity.choices, help_text="1 is the worst.")
-    severity_overridden = serializers.BooleanField(help_text="Set by a person; the matrix no longer changes it.")
+    severity_overridden = serializers.BooleanField(
+        help_text="Set by a person; the matrix no longer changes it."
+    )
     impact = serializers.ChoiceField(choices=Impact.choices, help_text="1 is high.")
     urgency = serializers.ChoiceField(choices=Urgency.choices, help_text="1 is high.")
     complexity = serializers.ChoiceField(choices=Complexity.choices)
@@ -51,7 +53,7 @@ class TicketSerializer(Document):
     organisation = NamedSerializer(allow_null=True)
     service = NamedSerializer(allow_null=True)
     category = NamedSerializer(allow_null=True)
-    source = serializers.ChoiceField(choices=Source.choices)
+    source: Any = serializers.ChoiceField(choices=Source.choices)
     tags: Any = serializers.ListField(child=serializers.CharField())
     seq = serializers.SerializerMethodField(
         help_text="Which step change this is; the verbs that move the ticket want it. Null: on no path."
@@ -66,8 +68,12 @@ class TicketSerializer(Document):
     next_due_at = Instant(allow_null=True, help_text="The next deadline of any kind.")
     tier_due_at = Instant(allow_null=True, help_text="When its time at this tier runs out.")
     tier_since = Instant(allow_null=True)
-    unacknowledged_since = Instant(allow_null=True, help_text="Since when its step waits for somebody to take it.")
-    set_aside_at = Instant(allow_null=True, help_text="Since when Belay fails to process it; its lead is told.")
+    unacknowledged_since = Instant(
+        allow_null=True, help_text="Since when its step waits for somebody to take it."
+    )
+    set_aside_at = Instant(
+        allow_null=True, help_text="Since when Belay fails to process it; its lead is told."
+    )
 
     def get_seq(self, ticket: Ticket) -> int | None:
         standing = getattr(ticket, "standing", None)
@@ -137,7 +143,9 @@ class AttachmentSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField(source="pk")
     name = serializers.CharField()
-    content_type = serializers.CharField(help_text="As the sender called it; downloads are always plain bytes.")
+    content_type = serializers.CharField(
+        help_text="As the sender called it; downloads are always plain bytes."
+    )
     size = serializers.IntegerField(help_text="Bytes.")
     sha256 = serializers.CharField()
     url = serializers.HyperlinkedIdentityField(view_name="api:attachment")
@@ -156,9 +164,7 @@ class EntrySerializer(Document):
     """One contribution to the conversation; replies and updates are public."""
 
     id = serializers.IntegerField(source="pk")
-    kind = serializers.ChoiceField(
-        choices=[("reply", "Reply"), ("note", "Note"), ("update", "Stakeholder update"), ("handoff", "Handoff")]
-    )
+    kind = serializers.ChoiceField(choices=EntryKind.choices)
     is_public = serializers.BooleanField()
     author = PersonSerializer(allow_null=True)
     from_requester = serializers.BooleanField()
@@ -181,9 +187,11 @@ class EventSerializer(Document):
     actor = PersonSerializer(allow_null=True, help_text="Null: Belay itself.")
     at = Instant()
     happened_at = Instant(allow_null=True, help_text="For imported events: when it really happened.")
-    data = serializers.JSONField()
+    data: Any = serializers.JSONField()
     text = serializers.SerializerMethodField()
-    hash = serializers.SerializerMethodField(help_text="Chains this event to the one before it, in hexadecimal.")
+    hash = serializers.SerializerMethodField(
+        help_text="Chains this event to the one before it, in hexadecimal."
+    )
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}, "nullable": True})
     def get_text(self, event: Any) -> Any:
@@ -204,7 +212,9 @@ class ClockSerializer(Document):
     ticket = serializers.IntegerField(source="ticket_id")
     kind = serializers.ChoiceField(choices=Clock.Kind.choices)
     state = serializers.ChoiceField(choices=Clock.State.choices)
-    seq = serializers.IntegerField(allow_null=True, help_text="The step change it belongs to; null: a promise.")
+    seq = serializers.IntegerField(
+        allow_null=True, help_text="The step change it belongs to; null: a promise."
+    )
     started_at = Instant()
     due_at = Instant(allow_null=True, help_text="Null while it stands still.")
     warn_at = Instant(allow_null=True)

@@ -39,16 +39,16 @@ Row = TypeVar("Row", bound=Model)
 class Door(GenericAPIView[Any]):
     """A view of the API; deny by default: signed in, and with `verb` where one is named."""
 
-    authentication_classes = (Token, SessionAuthentication)
+    authentication_classes: Any = (Token, SessionAuthentication)
     permission_classes: Any = (IsAuthenticated,)
     parser_classes: Any = (Json,)
     renderer_classes = (JSONRenderer,)
-    filter_backends = (Filters,)
+    filter_backends: Any = (Filters,)
     pagination_class: Any = KeysetPagination
     metadata_class = None
     # Which orders a list may come in; the first one is taken when none is asked for.
     orderings: Mapping[str, Ordering] = NEWEST
-    schema = BelaySchema()
+    schema: Any = BelaySchema()
     # What the role must allow for anything here at all.
     verb: Verb | None = None
 
@@ -84,7 +84,9 @@ class Door(GenericAPIView[Any]):
         """Return `subject` as a document."""
         return serializer(subject, context={**self.get_serializer_context(), **context}).data
 
-    def page(self, queryset: QuerySet[Any], serializer: type[BaseSerializer[Any]], **context: Any) -> Response:
+    def page(
+        self, queryset: QuerySet[Any], serializer: type[BaseSerializer[Any]], **context: Any
+    ) -> Response:
         """Answer with one page of rows."""
         rows = self.paginate_queryset(queryset)
         assert rows is not None

@@ -51,7 +51,9 @@ def described(noun: str, nouns: str, says: str) -> Any:
         ):
             inherited = getattr(_Catalogue, method)
 
-            def handler(self: Any, request: Request, *args: Any, _call: Any = inherited, **kwargs: Any) -> Response:
+            def handler(
+                self: Any, request: Request, *args: Any, _call: Any = inherited, **kwargs: Any
+            ) -> Response:
                 answer: Response = _call(self, request, *args, **kwargs)
                 return answer
 
@@ -59,7 +61,9 @@ def described(noun: str, nouns: str, says: str) -> Any:
             setattr(
                 view,
                 method,
-                extend_schema(operation_id=operation_id, summary=summary, description=says, tags=[tag])(handler),
+                extend_schema(operation_id=operation_id, summary=summary, description=says, tags=[tag])(
+                    handler
+                ),
             )
         return view
 
@@ -97,14 +101,16 @@ class CategoryViews(_Catalogue):
         return Category.objects.all()
 
 
-@described("organisation", "organisations", "Whose people open tickets; people outside see their own one only.")
+@described(
+    "organisation", "organisations", "Whose people open tickets; people outside see their own one only."
+)
 class OrganisationViews(_Catalogue):
     queryset = Organisation.objects.none()
     serializer_class = OrganisationSerializer
 
     def get_queryset(self) -> QuerySet[Organisation]:
         if scope_of(self.user, Verb.READ_NOTES).reach == Reach.NOTHING:
-            return Organisation.objects.filter(pk=self.user.organisation_id)
+            return Organisation.objects.filter(people=self.user)
         return Organisation.objects.all()
 
 
@@ -117,7 +123,9 @@ class PathViews(_Catalogue):
     def get_queryset(self) -> QuerySet[EscalationPath]:
         steps = "current__ordered_steps"
         lists = StepContactList.objects.select_related("contact_list").order_by("position", "pk")
-        return EscalationPath.objects.select_related("current__calendar", "current__fallback").prefetch_related(
+        return EscalationPath.objects.select_related(
+            "current__calendar", "current__fallback"
+        ).prefetch_related(
             Prefetch(
                 "current__steps",
                 queryset=Step.objects.select_related("team", "calendar").order_by("position"),
@@ -125,7 +133,11 @@ class PathViews(_Catalogue):
             ),
             Prefetch(f"{steps}__targets", queryset=StepTarget.objects.order_by("severity"), to_attr="cells"),
             Prefetch(f"{steps}__step_lists", queryset=lists, to_attr="ordered_lists"),
-            Prefetch("current__targets", queryset=ServiceTarget.objects.order_by("severity"), to_attr="ordered_targets"),
+            Prefetch(
+                "current__targets",
+                queryset=ServiceTarget.objects.order_by("severity"),
+                to_attr="ordered_targets",
+            ),
         )
 
 
@@ -134,7 +146,7 @@ class MeView(Door):
 
     serializer_class = MeSerializer
     pagination_class = None
-    filter_backends = ()
+    filter_backends: Any = ()
 
     @extend_schema(
         operation_id="get_me",

@@ -25,7 +25,9 @@ def is_form(request: Request) -> bool:
 def uploads_of(data: dict[str, Any]) -> list[Upload]:
     """Take the files out of validated data."""
     files = data.pop("files", ())
-    return [Upload(file.name or "file", file, file.content_type or "application/octet-stream") for file in files]
+    return [
+        Upload(file.name or "file", file, file.content_type or "application/octet-stream") for file in files
+    ]
 
 
 class ConversationVerbs(TicketDoor):
@@ -83,7 +85,7 @@ class ConversationVerbs(TicketDoor):
         self.ticket(Verb.WORK)
         fields: Mapping[str, str] = self.read(HandoffBody)
         entry = write_handoff(ticket_id=pk, fields=fields, actor=self.user, now=self.now)
-        return self._answer(entry)
+        return self._said(entry)
 
     @part(
         "conversation",
@@ -117,7 +119,7 @@ class ConversationVerbs(TicketDoor):
         data = self.read(EntryForm if is_form(self.request) else EntryBody)
         uploads = uploads_of(data)
         entry = operation(ticket_id=ticket.pk, actor=self.user, now=self.now, uploads=uploads, **data)
-        return self._answer(entry)
+        return self._said(entry)
 
-    def _answer(self, entry: Entry) -> Response:
+    def _said(self, entry: Entry) -> Response:
         return Response(self.show(EntrySerializer, entry), status=201)

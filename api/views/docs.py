@@ -3,14 +3,14 @@
 from functools import cache
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
+from django.shortcuts import render
 from django.urls import reverse
+from django.views import View
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views import View
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,7 +20,7 @@ from api import problems
 @cache
 def openapi() -> Any:
     """Return the OpenAPI document; made once per process, it depends on nothing but the code."""
-    return SchemaGenerator().get_schema(request=None, public=True)
+    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
 
 
 class SchemaView(SpectacularAPIView):
@@ -35,7 +35,9 @@ class SchemaView(SpectacularAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         kind = self.perform_content_negotiation(request, force=True)[0].format
         suffix = "json" if "json" in str(kind) else "yaml"
-        return Response(openapi(), headers={"Content-Disposition": f'inline; filename="belay-openapi.{suffix}"'})
+        return Response(
+            openapi(), headers={"Content-Disposition": f'inline; filename="belay-openapi.{suffix}"'}
+        )
 
 
 class DocsView(View):

@@ -51,7 +51,9 @@ class ClockViews(ViewSetMixin, Door):
     filterset_class = ClockFilter
 
     orderings = NEWEST | {
-        "fires_at": Ordering(("fires_at", "id"), "what happens next first; those that stand still are left out")
+        "fires_at": Ordering(
+            ("fires_at", "id"), "what happens next first; those that stand still are left out"
+        )
     }
 
     @extend_schema(
@@ -79,7 +81,7 @@ class NotificationViews(ViewSetMixin, Door):
     @extend_schema(
         operation_id="list_notifications",
         summary="List notifications",
-        description="Who was told about the tickets you may see, the newest first. `state=dead` shows what failed for good.",
+        description="Who was told about tickets you may see, the newest first. `state=dead`: what failed for good.",
         tags=["notifications"],
     )
     def list(self, request: Request) -> Response:
@@ -135,7 +137,9 @@ class EscalationRequestViews(ViewSetMixin, Door):
     def decline(self, request: Request, pk: int) -> Response:
         """The ticket stays; the requester reads the reason. Leads only."""
         wish = self._wish()
-        declined = decline_request(request_id=wish.pk, actor=self.user, now=self.now, **self.read(DeclineBody))
+        declined = decline_request(
+            request_id=wish.pk, actor=self.user, now=self.now, **self.read(DeclineBody)
+        )
         return Response(self.show(EscalationRequestSerializer, declined))
 
     def _wish(self) -> EscalationRequest:

@@ -92,7 +92,7 @@ class LadderVerbs(TicketDoor):
         self.ticket(Verb.ESCALATE)
         data = self.read(EscalateBody)
         escalation = escalate(ticket_id=pk, seen_seq=data.pop("seq"), actor=self.user, now=self.now, **data)
-        return self._answer(escalation, status=201)
+        return self._moved(escalation, status=201)
 
     @verb(
         "deescalate",
@@ -107,7 +107,7 @@ class LadderVerbs(TicketDoor):
         self.ticket(Verb.DEESCALATE)
         data = self.read(DeescalateBody)
         escalation = deescalate(ticket_id=pk, seen_seq=data.pop("seq"), actor=self.user, now=self.now, **data)
-        return self._answer(escalation, status=201)
+        return self._moved(escalation, status=201)
 
     @verb(
         "acknowledge",
@@ -121,7 +121,7 @@ class LadderVerbs(TicketDoor):
         self.ticket(Verb.ACKNOWLEDGE)
         data = self.read(SeqBody)
         escalation = acknowledge(ticket_id=pk, seen_seq=data["seq"], actor=self.user, now=self.now)
-        return self._answer(escalation, status=200)
+        return self._moved(escalation, status=200)
 
     @verb(
         "request-escalation",
@@ -172,6 +172,6 @@ class LadderVerbs(TicketDoor):
         rows = for_notifications().filter(ticket=ticket)
         return self.page(self.filter_queryset(rows), NotificationSerializer)
 
-    def _answer(self, escalation: Escalation, *, status: int) -> Response:
+    def _moved(self, escalation: Escalation, *, status: int) -> Response:
         row = for_escalations().get(pk=escalation.pk)
         return Response(self.show(EscalationSerializer, row, reasons=reasons_of([row])), status=status)

@@ -27,7 +27,12 @@ from tickets.operations import Draft, open_ticket, set_details
 
 _NEW = OpenApiExample(
     "A ticket",
-    {"subject": "VPN is down for the whole office", "body": "Since 09:10 nobody gets in.", "impact": 1, "urgency": 1},
+    {
+        "subject": "VPN is down for the whole office",
+        "body": "Since 09:10 nobody gets in.",
+        "impact": 1,
+        "urgency": 1,
+    },
     request_only=True,
 )
 
@@ -38,6 +43,8 @@ class TicketViews(ViewSetMixin, ConversationVerbs, LadderVerbs, WorkVerbs):
     queryset = Ticket.objects.none()
     serializer_class = TicketSerializer
     lookup_value_converter = "int"
+    # Files may come when a ticket is opened; the verbs say for themselves what they take.
+    parser_classes = (Json, Form)
     filterset_class = TicketFilter
     public_filterset_class = PublicTicketFilter
 
@@ -92,7 +99,7 @@ class TicketViews(ViewSetMixin, ConversationVerbs, LadderVerbs, WorkVerbs):
     @extend_schema(
         operation_id="get_ticket",
         summary="Look at a ticket",
-        description="The ticket and where it stands on its path; its conversation and the rest have places of their own.",
+        description="The ticket and where it stands on its path; its conversation and more have places of their own.",
         responses={200: TicketDetailSerializer},
         tags=["tickets"],
     )
@@ -124,8 +131,12 @@ class TicketViews(ViewSetMixin, ConversationVerbs, LadderVerbs, WorkVerbs):
 
     def _refuse_what_agents_decide(self, request: Request) -> None:
         # Before anything is looked up: the answer must not tell which people and organisations there are.
+        sent = request.data if isinstance(request.data, Mapping) else {}
         for name in TicketBody.for_agents:
-            if name in request.data:
+            if name in sent:
                 raise NotAllowed(
-                    f"“{name}” is for those who work tickets.", field=name, value=str(request.data[name]), mend="Leave it out."
+                    f"“{name}” is for those who work tickets.",
+                    field=name,
+                    value=sent[name],
+                    mend="Leave it out.",
                 )

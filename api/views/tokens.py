@@ -36,11 +36,11 @@ class SignInView(Door):
     """Email and password for a token."""
 
     # Nobody is signed in here, and no session is looked at: there is nothing to forge.
-    authentication_classes = ()
+    authentication_classes: Any = ()
     permission_classes = (AllowAny,)
     throttle_classes = (SignInThrottle,)
     pagination_class = None
-    filter_backends = ()
+    filter_backends: Any = ()
     serializer_class = NewTokenSerializer
 
     def get_authenticate_header(self, request: Request) -> str:
@@ -49,13 +49,15 @@ class SignInView(Door):
     @extend_schema(
         operation_id="sign_in",
         summary="Sign in for a token",
-        description="Ten attempts a minute from one address; after five failures the account is closed to that address for "
-        "15 minutes. People with a second factor send its code along.",
+        description="Ten attempts a minute from one address; after five failures the account is closed to that "
+        "address for 15 minutes. People with a second factor send its code along.",
         request=SignInBody,
         responses={201: NewTokenSerializer},
         examples=[
             OpenApiExample(
-                "Sign in", {"email": "ada@example.org", "password": "correct horse battery"}, request_only=True
+                "Sign in",
+                {"email": "ada@example.org", "password": "correct horse battery"},
+                request_only=True,
             )
         ],
         tags=["auth"],
@@ -70,9 +72,11 @@ class SignInView(Door):
         life = dt.timedelta(seconds=seconds) if seconds is not None else None
         with transaction.atomic():
             row, token = AuthToken.objects.create(user, expiry=life)
-            update_last_login(None, user)
+            update_last_login(User, user)
         made = {"token": token, "id": row.token_key, "expires_at": row.expiry, "user": user}
-        return Response(self.show(NewTokenSerializer, made), status=201, headers={"Cache-Control": "no-store"})
+        return Response(
+            self.show(NewTokenSerializer, made), status=201, headers={"Cache-Control": "no-store"}
+        )
 
 
 class TokensView(Door):
@@ -83,7 +87,10 @@ class TokensView(Door):
     orderings = {"-created": Ordering(("-created", "-digest"), "the newest first")}  # noqa: RUF012
 
     @extend_schema(
-        operation_id="list_tokens", summary="List your tokens", responses={200: TokenSerializer(many=True)}, tags=["auth"]
+        operation_id="list_tokens",
+        summary="List your tokens",
+        responses={200: TokenSerializer(many=True)},
+        tags=["auth"],
     )
     def get(self, request: Request) -> Response:
         return self.page(self.filter_queryset(AuthToken.objects.filter(user=self.user)), TokenSerializer)
@@ -96,7 +103,11 @@ class TokenView(Door):
     serializer_class = TokenSerializer
 
     @extend_schema(
-        operation_id="revoke_token", summary="Revoke a token", request=None, responses={204: None}, tags=["auth"]
+        operation_id="revoke_token",
+        summary="Revoke a token",
+        request=None,
+        responses={204: None},
+        tags=["auth"],
     )
     def delete(self, request: Request, token_key: str) -> Response:
         get_object_or_404(AuthToken.objects.filter(user=self.user), token_key=token_key).delete()
@@ -107,7 +118,7 @@ class SignOutView(Door):
     """The end of this token, or of this session."""
 
     pagination_class = None
-    filter_backends = ()
+    filter_backends: Any = ()
 
     @extend_schema(
         operation_id="sign_out",
@@ -132,7 +143,11 @@ def _signed_in(request: HttpRequest, email: str, password: str) -> User:
     """
     name = email.strip().lower()
     # axes looks for the name in the field of its setting, allauth in `username`.
-    credentials: dict[str, Any] = {settings.AXES_USERNAME_FORM_FIELD: name, "username": name, "password": password}
+    credentials: dict[str, Any] = {
+        settings.AXES_USERNAME_FORM_FIELD: name,
+        "username": name,
+        "password": password,
+    }
     user = authenticate(request, **credentials)
     if getattr(request, "axes_locked_out", False):
         # Its middleware would put a page in the place of our answer.

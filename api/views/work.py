@@ -20,7 +20,11 @@ class WorkVerbs(TicketDoor):
         raise NotImplementedError
 
     @verb(
-        "assign", operation_id="assign_ticket", summary="Assign a ticket", body=AssignBody, answer=TicketDetailSerializer
+        "assign",
+        operation_id="assign_ticket",
+        summary="Assign a ticket",
+        body=AssignBody,
+        answer=TicketDetailSerializer,
     )
     def assign(self, request: Request, pk: int) -> Response:
         """Gives it to a person, or back to the team's queue. A new ticket becomes open when somebody takes it."""

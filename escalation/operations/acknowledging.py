@@ -12,6 +12,7 @@ from escalation.operations.plan import Plan
 from escalation.operations.state import State, load_states
 from escalation.operations.telling import Telling
 from notifications.models import Contact, Notification
+from tickets.models import Event
 from tickets.operations import assign_ticket
 from tickets.timeline import Work, working
 
@@ -151,10 +152,13 @@ def apply_acknowledgement(
     )
 
 
-def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime) -> None:
+def pass_on(
+    *, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime, seen_round: int | None = None
+) -> None:
     """Note that this contact can't take it and tell the next one at once; nobody is let off the clock.
 
-    Raises Moved, AlreadyAcknowledged, NotOnPath.
+    Said twice about the round that the contact saw, it counts once: a double tap skips nobody. Raises Moved,
+    AlreadyAcknowledged, NotOnPath.
     """
     with working() as work:
         state = hold_state(work, ticket_id)
@@ -162,11 +166,17 @@ def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime
         _check_open(state)
         if state.acknowledged:
             raise AlreadyAcknowledged(state)
+        facts = {
+            "seq": state.standing.seq,
+            "contact": contact.pk,
+            "round": seen_round if seen_round is not None else state.standing.round,
+        }
+        said = Event.objects.filter(ticket_id=ticket_id, kind=kinds.PASSED_ON, data__contains=facts)
+        if seen_round is not None and said.exists():
+            return
         plan = Plan(work, now=now, actor=contact.user)
         plan.touch(state)
-        plan.event(
-            state, kinds.PASSED_ON, {"seq": state.standing.seq, "contact": contact.pk}
-        )
+        plan.event(state, kinds.PASSED_ON, facts)
         plan.tellings.append(Telling(state, due_at=state.at(now)))
         plan.flush()
 

@@ -37,6 +37,8 @@ __all__ = [
     "fingerprint",
     "publish_path",
     "spec_of",
+    "spec_of_version",
+    "specs_of_versions",
 ]
 
 
@@ -109,16 +111,28 @@ def fingerprint(path: EscalationPath) -> str:
 
 
 def spec_of(path: EscalationPath) -> PathSpec:
-    """Return the path with its version in force as a spec; four queries. Raises Refused when it has none."""
+    """Return the path with its version in force as a spec; five queries. Raises Refused when it has none."""
     if path.current_id is None:
         raise Refused(f"{path} has no version yet.", field="path", value=path.pk, mend="Publish it first.")
     return spec_of_version(path.current_id)
 
 
 def spec_of_version(version_id: int) -> PathSpec:
-    """Return any version as a spec, with its path's name and position as they are now; four queries."""
-    versions = PathVersion.objects.select_related("path")
-    version = versions.prefetch_related("targets", "steps__targets", "steps__step_lists").get(pk=version_id)
+    """Return any version as a spec, with its path's name and position as they are now; five queries."""
+    found = specs_of_versions([version_id])
+    if version_id not in found:
+        raise PathVersion.DoesNotExist(f"There is no path version {version_id}.")
+    return found[version_id]
+
+
+def specs_of_versions(version_ids: Iterable[int]) -> dict[int, PathSpec]:
+    """Return versions as specs; five queries, however many they are."""
+    rows = PathVersion.objects.filter(pk__in=set(version_ids)).select_related("path")
+    versions = rows.prefetch_related("targets", "steps__targets", "steps__step_lists")
+    return {version.pk: _version_spec(version) for version in versions}
+
+
+def _version_spec(version: PathVersion) -> PathSpec:
     path = version.path
     steps = sorted(version.steps.all(), key=lambda step: step.position)
     return PathSpec(

@@ -20,6 +20,7 @@
   const phone = matchMedia("(max-width: 760px)");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
+  const wall = document.body.classList.contains("wall");
   const rowOf = new Map(); // chip id -> its row, kept so that drifting doesn't make chips jump
 
   /** Put chips (the most urgent first) into rows; returns null when they need more than `most`. */
@@ -48,18 +49,15 @@
     const chips = [...lane.querySelectorAll(".chip:not(.gone)")];
     const room = track.clientWidth;
     if (!room) return;
-    const wall = document.body.classList.contains("wall");
-    const full = parseFloat(getComputedStyle(lane).getPropertyValue("--full-w")) || (wall ? Math.max(190, innerWidth * 0.15) : 172);
+    const full = wall ? Math.max(190, innerWidth * 0.15) : 172;
     let result = pack(chips, full, room, MOST_ROWS);
     const dense = !result.fits;
     if (dense) result = pack(chips, DENSE_WIDTH, room, MOST_DENSE);
     lane.classList.toggle("dense", dense);
     const width = dense ? DENSE_WIDTH : full;
+    const pad = dense ? 7 : 9;
+    const step = dense ? 27 : wall ? Math.max(40, innerHeight * 0.039) : 36;
     let rows = 0;
-    const style = getComputedStyle(lane);
-    const height = parseFloat(style.getPropertyValue("--row")) || 36;
-    const pad = parseFloat(style.getPropertyValue("--pad")) || 9;
-    const step = lane.classList.contains("dense") ? 27 : wall ? Math.max(40, innerHeight * 0.039) : height;
     for (const [chip, x, row] of result.places) {
       rowOf.set(chip.id, row);
       rows = Math.max(rows, row + 1);
@@ -77,8 +75,9 @@
       over += 1;
     }
     const more = lane.querySelector("[data-over]");
-    if (more) more.textContent = over ? `+${over}` : "";
-    lane.style.setProperty("--rows", String(Math.max(4, dense ? Math.max(rows, 5) : rows)));
+    more.hidden = !over;
+    more.textContent = `${over} more within 8 h: see the table`;
+    lane.style.setProperty("--rows", String(Math.max(dense ? 6 : 4, rows)));
   };
 
   const relabel = () => {
@@ -112,10 +111,12 @@
 
   /** Replace a block's content if the server wrote another one, keeping the focus where it was. */
   const written = new WeakMap();
+  // The token that guards forms is masked anew in every answer.
+  const html = (block) => block.innerHTML.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "");
   const replaceBlock = (old, fresh) => {
-    if ((written.get(old) ?? old.innerHTML) === fresh.innerHTML && old.className === fresh.className) return;
+    if (written.get(old) === html(fresh) && old.className === fresh.className) return;
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-    written.set(old, fresh.innerHTML);
+    written.set(old, html(fresh));
     old.className = fresh.className;
     if (fresh.hasAttribute("title")) old.setAttribute("title", fresh.getAttribute("title"));
     old.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
@@ -205,8 +206,8 @@
     return true;
   };
 
-  const update = (html) => {
-    const fresh = new DOMParser().parseFromString(html, "text/html").body;
+  const update = (text) => {
+    const fresh = new DOMParser().parseFromString(text, "text/html").body;
     const shape = (root) => [...root.querySelectorAll("[data-block]")].map((block) => block.id).join(" ");
     if (shape(board) !== shape(fresh) || (board.querySelector(".lanes") && !updateLanes(fresh))) {
       board.replaceChildren(...fresh.childNodes);
@@ -361,7 +362,7 @@
     fullScreen.hidden = false;
     fullScreen.addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()));
   }
-  if (document.body.classList.contains("wall")) {
+  if (wall) {
     let idle = 0;
     const awake = () => {
       document.body.classList.remove("idle");
@@ -376,7 +377,7 @@
   const settle = () => requestAnimationFrame(() => requestAnimationFrame(() => board.classList.add("settled")));
   const arm = () => {
     board.classList.add("moving");
-    for (const block of board.querySelectorAll("[data-block], #b-facts")) written.set(block, block.innerHTML);
+    for (const block of board.querySelectorAll("[data-block], #b-facts")) written.set(block, html(block));
   };
   arm();
   draw();
@@ -390,8 +391,5 @@
       settle();
     });
   });
-  // live.js only asks for topics that stand somewhere on the page.
-  board.dataset.live = "board";
-  document.dispatchEvent(new CustomEvent("htmx:afterSettle"));
   setInterval(() => !document.hidden && draw(), 1000);
 })();

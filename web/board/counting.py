@@ -14,7 +14,7 @@ CAP = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Tally:
     """A number that may be "at least so many"."""
 
     number: int = 0
@@ -26,17 +26,20 @@ class Count:
     def __bool__(self) -> bool:
         return self.number > 0
 
-    def __add__(self, other: "Count") -> "Count":
-        return Count(self.number + other.number, self.capped or other.capped)
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.number + other.number, self.capped or other.capped)
 
-    def less(self, shown: int) -> "Count":
+    def less(self, shown: int) -> "Tally":
         """Return what is left when so many of it are shown."""
-        return Count(max(0, self.number - shown), self.capped)
+        return Tally(max(0, self.number - shown), self.capped)
 
 
-def count_each(querysets: Mapping[K, QuerySet[Any]], *, cap: int = CAP) -> dict[K, Count]:
+ZERO = Tally()
+
+
+def count_each(querysets: Mapping[K, QuerySet[Any]], *, cap: int = CAP) -> dict[K, Tally]:
     """Return how many rows each queryset has, counted up to `cap`, in one statement for all of them."""
-    found: dict[K, Count] = {}
+    found: dict[K, Tally] = {}
     parts: list[str] = []
     params: list[Any] = []
     keys: list[K] = []
@@ -45,7 +48,7 @@ def count_each(querysets: Mapping[K, QuerySet[Any]], *, cap: int = CAP) -> dict[
             # Ordered by nothing: whichever rows the index gives first are as good as any.
             sql, values = queryset.order_by().values("pk")[: cap + 1].query.sql_with_params()
         except EmptyResultSet:
-            found[key] = Count()
+            found[key] = ZERO
             continue
         parts.append(f"SELECT {len(keys)}, count(*) FROM ({sql}) rows")  # noqa: S608 compiled by Django
         params.extend(values)
@@ -54,5 +57,5 @@ def count_each(querysets: Mapping[K, QuerySet[Any]], *, cap: int = CAP) -> dict[
         with connection.cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts), params)
             for place, number in cursor.fetchall():
-                found[keys[place]] = Count(min(number, cap), number > cap)
+                found[keys[place]] = Tally(min(number, cap), number > cap)
     return found

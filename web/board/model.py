@@ -1,13 +1,13 @@
 """What the board shows, as plain values; made by web.board.queries, drawn by templates/board/."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from accounts.models import Tier
 from core.durations import spoken
 from tickets.models import Severity
 from web.board.axis import HORIZON, column, place, rows_of
-from web.board.counting import Count
+from web.board.counting import ZERO, Tally
 
 # More chips than this in one lane are told apart by nobody: the rest is a density strip.
 MOST_CHIPS = 60
@@ -134,7 +134,7 @@ class Bar:
     """One bar of the density strip; `height` in percent of the strip."""
 
     label: str
-    count: Count
+    count: Tally
     height: int
     x: int
 
@@ -144,7 +144,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class TeamLoad:
     """How full one team is."""
 
     id: int
@@ -152,7 +152,7 @@ class Team:
     tier: int
     capacity: int
     lead: str
-    open: Count
+    open: Tally
 
     @property
     def percent(self) -> int:
@@ -184,8 +184,8 @@ class Lane:
 
     tier: int
     chips: tuple[Chip, ...]
-    counts: dict[str, Count]
-    teams: tuple[Team, ...]
+    counts: dict[str, Tally]
+    teams: tuple[TeamLoad, ...]
     on_call: tuple[OnCall, ...]
 
     @property
@@ -202,8 +202,8 @@ class Lane:
         return self.tier == Tier.MANAGEMENT
 
     @property
-    def open(self) -> Count:
-        return sum(self.counts.values(), start=Count())
+    def open(self) -> Tally:
+        return sum(self.counts.values(), start=ZERO)
 
     @property
     def capacity(self) -> int:
@@ -214,16 +214,16 @@ class Lane:
         return percent(sum(team.open.number for team in self.teams), self.capacity)
 
     @property
-    def rest(self) -> Count:
+    def rest(self) -> Tally:
         """How many are open but not drawn."""
-        return sum((bar.count for bar in self.bars), start=Count())
+        return sum((bar.count for bar in self.bars), start=ZERO)
 
     @property
     def bars(self) -> tuple[Bar, ...]:
         drawn = dict.fromkeys((name for name, _ in BINS), 0)
         for chip in self.chips:
             drawn[chip.bin] += 1
-        left = [(label, self.counts.get(name, Count()).less(drawn[name])) for name, label in BINS]
+        left = [(label, self.counts.get(name, ZERO).less(drawn[name])) for name, label in BINS]
         most = max(count.number for _, count in left) or 1
         return tuple(
             # A single ticket is still seen beside a thousand.
@@ -244,7 +244,9 @@ class Lane:
     @property
     def placed(self) -> list[tuple[Chip, int]]:
         """The chips, the most urgent first, each with the row it stands in where no script moves it."""
-        ordered = sorted(self.chips, key=lambda chip: (-(place(chip.left) if chip.left is not None else 0), chip.id))
+        ordered = sorted(
+            self.chips, key=lambda chip: (-(place(chip.left) if chip.left is not None else 0), chip.id)
+        )
         places = [place(chip.left) if chip.left is not None else 0.0 for chip in ordered]
         return list(zip(ordered, rows_of(places, width=CHIP_SHARE, rows=self.rows), strict=True))
 
@@ -270,25 +272,23 @@ class Need:
 class Facts:
     """The row of figures on top."""
 
-    open: Count = Count()
-    climbing: Count = Count()
-    untaken: Count = Count()
-    updates: Count = Count()
-    aside: Count = Count()
-    engine_lag: dt.timedelta | None = None
+    open: Tally = ZERO
+    climbing: Tally = ZERO
+    untaken: Tally = ZERO
+    updates: Tally = ZERO
+    aside: Tally = ZERO
+    engine_lag: dt.timedelta = dt.timedelta(0)
 
     @property
     def lag_text(self) -> str:
         """The engine's lag as people read it; tenths of a second while it is small."""
-        if self.engine_lag is None:
-            return "none yet"
         seconds = self.engine_lag.total_seconds()
         return f"{seconds:.1f} s" if seconds < 10 else spoken(self.engine_lag)
 
     @property
     def lags(self) -> bool:
         """Tell whether the engine falls behind so far that somebody should look."""
-        return self.engine_lag is None or self.engine_lag > dt.timedelta(seconds=5)
+        return self.engine_lag > dt.timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,9 +299,9 @@ class Board:
     lanes: tuple[Lane, ...]
     facts: Facts
     needs: tuple[Need, ...]
-    teams: tuple[Team, ...]
+    teams: tuple[TeamLoad, ...]
     on_call: tuple[OnCall, ...]
-    more_needs: Count = field(default_factory=Count)
+    more_needs: Tally = ZERO
 
     @property
     def chips(self) -> list[Chip]:
@@ -311,8 +311,8 @@ class Board:
         return sorted(drawn, key=lambda chip: (chip.due_at or far, chip.id))
 
     @property
-    def rest(self) -> Count:
-        return sum((lane.rest for lane in self.lanes), start=Count())
+    def rest(self) -> Tally:
+        return sum((lane.rest for lane in self.lanes), start=ZERO)
 
     @property
     def is_empty(self) -> bool:

@@ -8,7 +8,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
     BooleanField,
     CharField,
-    Count as CountOf,
+    Count,
     Exists,
     F,
     Func,
@@ -21,18 +21,19 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from accounts.models import Membership, Team as TeamRow, Tier, User
+from accounts.models import Membership, Team, Tier, User
 from accounts.queries import scope_of
 from accounts.rules import Scope, Verb
 from escalation.models import Clock, EscalationPath
 from escalation.models.clocks import LIVE
+from escalation.queries import engine_lag
 from notifications.models import Contact, ContactListEntry, Notification
 from tickets.models import Service, Ticket
 from tickets.querysets import TicketQuerySet, scope_filter
 from web.board.axis import HORIZON
-from web.board.counting import CAP, Count, count_each
+from web.board.counting import CAP, ZERO, Tally, count_each
 from web.board.filters import BoardFilter
-from web.board.model import DAY, MOST_CHIPS, Board, Chip, Facts, Lane, Need, OnCall, Team
+from web.board.model import DAY, MOST_CHIPS, Board, Chip, Facts, Lane, Need, OnCall, TeamLoad
 
 SOON = dt.timedelta(minutes=15)
 MOST_NEEDS = 7
@@ -78,12 +79,12 @@ def read_board(*, user: User, asked: BoardFilter, now: dt.datetime) -> Board:
         for tier in TIERS
     )
     facts = Facts(
-        open=sum((lane.open for lane in lanes), start=Count()),
-        climbing=sum((counts["climbing", tier, ""] for tier in TIERS), start=Count()),
+        open=sum((lane.open for lane in lanes), start=ZERO),
+        climbing=sum((counts["climbing", tier, ""] for tier in TIERS), start=ZERO),
         untaken=counts["untaken", 0, ""],
         updates=counts["updates", 0, ""],
         aside=counts["aside", 0, ""],
-        engine_lag=read_engine_lag(now),
+        engine_lag=engine_lag(now),
     )
     waiting = facts.untaken + facts.aside + facts.updates
     return Board(
@@ -107,9 +108,13 @@ def _chips(tickets: TicketQuerySet, user: User, now: dt.datetime) -> tuple[list[
     untaken = tickets.unacknowledged().order_by("unacknowledged_since", "id")
     branches = [
         _row(untaken, why="untaken", told=_told(), may_take=_may_take(user))[:MOST_CHIPS],
-        _row(tickets.filter(set_aside_at__isnull=False).order_by("set_aside_at", "id"), why="aside")[:MOST_NEEDS],
+        _row(tickets.filter(set_aside_at__isnull=False).order_by("set_aside_at", "id"), why="aside")[
+            :MOST_NEEDS
+        ],
         _row(
-            tickets.filter(_UPDATE_OVERDUE).order_by("-clocks__round", "id"), why="update", missed=F("clocks__round")
+            tickets.filter(_UPDATE_OVERDUE).order_by("-clocks__round", "id"),
+            why="update",
+            missed=F("clocks__round"),
         )[:MOST_NEEDS],
     ]
     for tier in TIERS:
@@ -134,9 +139,7 @@ def _chips(tickets: TicketQuerySet, user: User, now: dt.datetime) -> tuple[list[
 
 _ORDER = {"untaken": 0, "aside": 1, "update": 2}
 # A stakeholder update that is missed starts its clock again and counts the times it was missed.
-_UPDATE_OVERDUE = Q(
-    clocks__kind=Clock.Kind.STAKEHOLDER_UPDATE, clocks__state__in=LIVE, clocks__round__gt=0
-)
+_UPDATE_OVERDUE = Q(clocks__kind=Clock.Kind.STAKEHOLDER_UPDATE, clocks__state__in=LIVE, clocks__round__gt=0)
 
 
 def _most_urgent(chips: Iterable[Chip]) -> list[Chip]:
@@ -149,7 +152,7 @@ def _most_urgent(chips: Iterable[Chip]) -> list[Chip]:
 def _row(tickets: TicketQuerySet, *, why: str = "lane", **columns: Any) -> QuerySet[Any, Any]:
     values = {
         "told": Value(None, output_field=IntegerField()),
-        "may_take": Value(False, output_field=BooleanField()),  # noqa: FBT003 a column, not an argument
+        "may_take": Value(False, output_field=BooleanField()),
         "missed": Value(0, output_field=IntegerField()),
         "why": Value(why, output_field=CharField()),
         **columns,
@@ -182,7 +185,7 @@ def _told() -> Any:
     tellings = Notification.objects.filter(
         ticket=OuterRef("pk"), seq=OuterRef("standing__seq"), round__isnull=False
     )
-    number = tellings.order_by().values("ticket").annotate(n=CountOf("contact", distinct=True)).values("n")
+    number = tellings.order_by().values("ticket").annotate(n=Count("contact", distinct=True)).values("n")
     return Coalesce(Subquery(number), 0, output_field=IntegerField())
 
 
@@ -191,7 +194,7 @@ def _may_take(user: User) -> Any:
     if user.may(Verb.LEAD) or not user.may(Verb.ACKNOWLEDGE):
         return Value(user.may(Verb.LEAD), output_field=BooleanField())
     mine = Membership.objects.filter(user=user)
-    leads = TeamRow.objects.filter(lead=user)
+    leads = Team.objects.filter(lead=user)
     listed = ContactListEntry.objects.filter(
         contact__user=user, contact_list__steps=OuterRef("standing__step_id")
     )
@@ -230,19 +233,19 @@ def _counts(
     return found
 
 
-def read_teams(scope: Scope) -> list[Team]:
+def read_teams(scope: Scope) -> list[TeamLoad]:
     """Return the active teams with their load, in one query; each counted by ticket_open_by_team up to a cap."""
     held = Ticket.objects.within(scope).open().filter(team=OuterRef("pk")).order_by().values("pk")[: CAP + 1]
     number = Func(ArraySubquery(held), function="cardinality", output_field=IntegerField())
-    rows = TeamRow.objects.filter(is_active=True).annotate(held=number).order_by("-tier", "name")
+    rows = Team.objects.filter(is_active=True).annotate(held=number).order_by("-tier", "name")
     columns = rows.values_list("pk", "name", "tier", "capacity", "lead__name", "held")
     return [
-        Team(pk, name, tier, capacity, lead or "", Count(min(held, CAP), held > CAP))
+        TeamLoad(pk, name, tier, capacity, lead or "", Tally(min(held, CAP), held > CAP))
         for pk, name, tier, capacity, lead, held in columns[:MOST_TEAMS]
     ]
 
 
-def read_on_call(teams: Iterable[Team]) -> tuple[OnCall, ...]:
+def read_on_call(teams: Iterable[TeamLoad]) -> tuple[OnCall, ...]:
     """Return who is told first and then at each tier, in one query.
 
     From the contact lists of the paths in force; at a tier whose steps have none, the leads of its teams.
@@ -282,13 +285,6 @@ def read_on_call(teams: Iterable[Team]) -> tuple[OnCall, ...]:
         where = label if tier == Tier.MANAGEMENT or not team else f"{label} {team}"
         found.append(OnCall(tier, where, names[0], names[1] if len(names) > 1 else ""))
     return tuple(found)
-
-
-def read_engine_lag(now: dt.datetime) -> dt.timedelta | None:
-    """Return how long the oldest due clock has been waiting for the engine; one index probe."""
-    due = Clock.objects.filter(fires_at__isnull=False).order_by("fires_at")
-    oldest = due.values_list("fires_at", flat=True).first()
-    return max(now - oldest, dt.timedelta(0)) if oldest is not None else dt.timedelta(0)
 
 
 def services_for_filter() -> list[tuple[int, str]]:

@@ -12,10 +12,11 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.rules import Verb
 from core.db import database_now
 from core.errors import Refused
+from escalation.models import Clock
 from escalation.operations import acknowledge
+from escalation.queries import clocks_of
 from tickets.models import Entry, EntryKind, Severity, Ticket
 from web.board.axis import TICKS
-from web.board.clocks import clock_lines
 from web.board.filters import VIEWS, BoardFilter
 from web.board.queries import read_board, services_for_filter
 from web.shell import SignedIn, may
@@ -71,7 +72,7 @@ def card(request: SignedIn, ticket_id: int) -> HttpResponse:
     context = {
         "ticket": ticket,
         "now": now,
-        "clocks": clock_lines(ticket, now),
+        "clocks": [clock for clock in clocks_of(ticket, now) if clock.kind != Clock.Kind.NEXT_TELLING],
         "handoff": handoff,
         "handoff_lines": [(label, said[name]) for name, label in HANDOFF_LABELS if said.get(name)],
     }

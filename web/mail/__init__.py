@@ -1,0 +1,1 @@
+"""The mails that the development mail server caught, shown to those who set Belay up."""

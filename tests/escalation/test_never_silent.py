@@ -1,0 +1,149 @@
+"""What fails is isolated, told of and tried again; what can't be delivered moves on (DESIGN 3)."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from escalation import engine, kinds
+from escalation.engine import tick
+from escalation.models import Standing
+from notifications.models import ContactMethod, Notification
+from tests.house import MIN, House, republish, steps_for
+from tickets.models import Event, Ticket
+
+SECOND = dt.timedelta(seconds=1)
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, *ids: int) -> None:
+    """Make the decision about some tickets raise, as a bug in a rule would."""
+    decide = engine.decide
+
+    def failing(path: Any, step: Any, dues: Any, now: Any) -> Any:
+        from escalation.models import Clock
+
+        if Clock.objects.filter(pk=dues[0].clock_id, ticket_id__in=ids).exists():
+            raise ZeroDivisionError("a bug")
+        return decide(path, step, dues, now)
+
+    monkeypatch.setattr(engine, "decide", failing)
+
+
+def tier(ticket: Ticket) -> int:
+    return Ticket.objects.values_list("tier", flat=True).get(pk=ticket.pk)
+
+
+def test_a_ticket_whose_processing_fails_holds_nobody_else_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickets = [house.open() for _ in range(9)]
+    poison(monkeypatch, tickets[4].pk)
+
+    report = tick(now=house.now + 30 * MIN)
+
+    assert report.set_aside == 1
+    assert [tier(ticket) for ticket in tickets] == [2, 2, 2, 2, 1, 2, 2, 2, 2]
+    bad = Ticket.objects.get(pk=tickets[4].pk)
+    assert bad.set_aside_at == house.now + 30 * MIN
+    assert Standing.objects.get(ticket=bad).set_aside_because == "ZeroDivisionError: a bug"
+
+
+def test_a_ticket_set_aside_pages_its_lead_and_the_fallback_contact(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = house.open()
+    poison(monkeypatch, ticket.pk)
+
+    tick(now=house.now + 30 * MIN)
+
+    told = Notification.objects.filter(ticket=ticket, kind=kinds.TELL_SET_ASIDE)
+    assert {row.address for row in told} == {"lena@example.org", "duty@example.org"}
+    assert Event.objects.filter(ticket=ticket, kind=kinds.SET_ASIDE).count() == 1
+
+
+def test_a_ticket_set_aside_is_tried_again_with_backoff_and_recovers(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = house.open()
+    with monkeypatch.context() as patched:
+        poison(patched, ticket.pk)
+        at = house.now + 30 * MIN
+        tick(now=at)
+        assert tick(now=at + 29 * SECOND).set_aside == 0
+        assert tick(now=at + 30 * SECOND).set_aside == 1
+        assert tick(now=at + 149 * SECOND).set_aside == 0
+
+    tick(now=at + 150 * SECOND)
+
+    recovered = Ticket.objects.get(pk=ticket.pk)
+    assert (recovered.tier, recovered.set_aside_at) == (2, None)
+    assert Standing.objects.get(ticket=ticket).failures == 0
+
+
+def dead(ticket: Ticket, *addresses: str) -> None:
+    """Let deliveries to these addresses have failed for good."""
+    Notification.objects.filter(ticket=ticket, address__in=addresses, state="pending").update(
+        state="dead", dead_at=dt.datetime.now(dt.UTC)
+    )
+
+
+def addresses(ticket: Ticket, seq: int = 1) -> list[str]:
+    rows = Notification.objects.filter(ticket=ticket, seq=seq, round__isnull=False).order_by("pk")
+    return list(rows.values_list("address", flat=True))
+
+
+def test_a_method_that_fails_for_good_makes_way_for_the_next_at_once(house: House) -> None:
+    aisha = ContactMethod.objects.get(address="aisha@example.org")
+    ContactMethod.objects.create(contact=aisha.contact, address="aisha@example.net", position=2)
+    ticket = house.open()
+    tick(now=house.now + 30 * MIN)
+    dead(ticket, "aisha@example.org")
+
+    tick(now=house.now + 30 * MIN + SECOND)
+
+    assert addresses(ticket) == ["aisha@example.org", "duty2@example.org", "aisha@example.net"]
+
+
+def test_when_all_methods_have_failed_the_next_contact_is_told_at_once(house: House) -> None:
+    republish(house, steps=steps_for(house, telling="in_turn"))
+    ticket = house.open()
+    tick(now=house.now + 30 * MIN)
+    dead(ticket, "aisha@example.org")
+
+    tick(now=house.now + 30 * MIN + SECOND)
+
+    assert addresses(ticket) == ["aisha@example.org", "duty2@example.org"]
+
+
+@pytest.mark.parametrize("telling", ["all", "in_turn"])
+def test_a_round_that_died_altogether_tells_the_fallback_and_then_the_admins_but_never_spins(
+    house: House, telling: str
+) -> None:
+    from notifications.operations import contacts_for
+
+    contacts_for([house.admin])
+    republish(house, steps=steps_for(house, telling=telling))
+    ticket = house.open()
+    tick(now=house.now + 30 * MIN)
+
+    for second in range(1, 12):
+        dead(ticket, "aisha@example.org", "duty2@example.org", "duty@example.org", "duty@example.net")
+        tick(now=house.now + 30 * MIN + second * SECOND)
+
+    assert sorted(addresses(ticket)) == sorted(
+        ["aisha@example.org", "duty2@example.org", "duty@example.org", "duty@example.net", "ada@example.org"]
+    )
+
+
+def test_a_dead_letter_of_an_acknowledged_step_has_no_consequence(house: House) -> None:
+    from escalation.operations import acknowledge
+
+    ticket = house.open()
+    tick(now=house.now + 30 * MIN)
+    dead(ticket, "aisha@example.org")
+    acknowledge(ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=house.now + 31 * MIN)
+
+    tick(now=house.now + 31 * MIN)
+
+    assert addresses(ticket) == ["aisha@example.org", "duty2@example.org"]
+    assert not Notification.objects.filter(state="dead", handled_at__isnull=True).exists()

@@ -1,0 +1,139 @@
+"""Two real connections at a time: every decision is made once (DESIGN 3, exactly once)."""
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, transaction
+
+from escalation.engine import tick
+from escalation.models import Clock, Escalation
+from escalation.operations import AlreadyAcknowledged, Moved, acknowledge, escalate
+from notifications.models import Notification
+from tests.helpers import race
+from tests.house import MIN, House, build_house
+from tickets.models import Ticket
+from tickets.operations import add_note
+from tickets.verification import verify
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def house(transactional_db: None) -> Iterator[House]:
+    yield build_house()
+
+
+def told_twice() -> int:
+    rows = Notification.objects.filter(round__isnull=False).values_list("ticket", "seq", "round", "contact")
+    return len(rows) - len(set(rows))
+
+
+def test_two_ticks_at_once_decide_everything_once(house: House) -> None:
+    tickets = [house.open() for _ in range(40)]
+    at = house.now + 30 * MIN
+
+    race(lambda: tick(now=at), lambda: tick(now=at), lambda: tick(now=at))
+    tick(now=at + dt.timedelta(seconds=1))
+
+    for ticket in tickets:
+        assert list(Escalation.objects.filter(ticket=ticket).values_list("seq", flat=True).order_by("seq")) == [0, 1]
+    assert Ticket.objects.filter(tier=2).count() == 40
+    assert told_twice() == 0
+    assert list(verify()) == []
+
+
+def test_two_people_who_escalate_at_once_climb_one_step(house: House) -> None:
+    ticket = house.open()
+
+    def climb(user: object) -> Escalation:
+        return escalate(ticket_id=ticket.pk, seen_seq=0, actor=user, now=house.now, reason="Now.")  # type: ignore[arg-type]
+
+    outcomes = race(lambda: climb(house.agent), lambda: climb(house.outsider))
+
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Escalation", "Moved"]
+    ticket.refresh_from_db()
+    assert ticket.tier == 2
+
+
+def test_two_people_who_acknowledge_at_once_are_told_apart(house: House) -> None:
+    ticket = house.open()
+    tick(now=house.now + 30 * MIN)
+
+    outcomes = race(
+        *(
+            lambda user=user: acknowledge(
+                ticket_id=ticket.pk, seen_seq=1, actor=user, now=house.now + 31 * MIN
+            )
+            for user in (house.second, house.lead)
+        )
+    )
+
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AlreadyAcknowledged", "Escalation"]
+
+
+def test_acknowledging_while_the_engine_claims_ends_in_one_of_two_whole_outcomes(house: House) -> None:
+    for number in range(25):
+        opened = house.now + number * 1000 * MIN
+        ticket = house.open(at=opened)
+        tick(now=opened + 30 * MIN)
+        due = opened + 40 * MIN
+
+        acknowledged, _ = race(
+            lambda due=due, ticket=ticket: acknowledge(
+                ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=due
+            ),
+            lambda due=due: tick(now=due),
+        )
+
+        ticket.refresh_from_db()
+        told_above = Notification.objects.filter(ticket=ticket, seq=2, round__isnull=False).count()
+        if isinstance(acknowledged, Escalation):
+            assert (ticket.tier, told_above) == (2, 0)
+        else:
+            assert isinstance(acknowledged, Moved | AlreadyAcknowledged)
+            assert (ticket.tier, told_above) == (3, 2)
+        Clock.objects.filter(ticket=ticket).update(state="cancelled", fires_at=None)
+
+
+def test_a_ticket_that_somebody_holds_is_left_to_the_next_tick(house: House) -> None:
+    held, free = house.open(), house.open()
+    at = house.now + 30 * MIN
+    holding, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Ticket.objects.select_for_update().get(pk=held.pk)
+            holding.set()
+            done.wait(10)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert holding.wait(10)
+    tick(now=at)
+    held.refresh_from_db()
+    free.refresh_from_db()
+    assert (held.tier, free.tier) == (1, 2)
+    done.set()
+    holder.join()
+
+    tick(now=at)
+
+    held.refresh_from_db()
+    assert held.tier == 2
+
+
+def test_many_notes_at_once_make_one_whole_chain(house: House) -> None:
+    ticket = house.open()
+
+    race(
+        *(
+            lambda n=n: add_note(ticket_id=ticket.pk, body=f"Note {n}", actor=house.outsider, now=house.now)
+            for n in range(8)
+        )
+    )
+
+    assert ticket.entries.filter(kind="note").count() == 8
+    assert list(verify()) == []
