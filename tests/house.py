@@ -124,12 +124,12 @@ def default_spec(house: House, **more: Any) -> PathSpec:
     return PathSpec(**values | more)
 
 
-def build_house(*, now: dt.datetime | None = None, with_path: bool = True) -> House:
-    """Build the organisation in the test's database."""
+def build_house(*, now: dt.datetime | None = None, with_path: bool = True, tag: str = "") -> House:
+    """Build the organisation in the test's database; `tag` keeps several apart where nothing is rolled back."""
     at = now or database_now()
 
     def person(name: str, role: str) -> User:
-        return create_user(email=f"{name.lower()}@example.org", name=f"{name} Test", role=role)
+        return create_user(email=f"{name.lower()}{tag}@example.org", name=f"{name} Test", role=role)
 
     requester = person("Carla", Role.REQUESTER)
     agent, second, third = (
@@ -140,10 +140,10 @@ def build_house(*, now: dt.datetime | None = None, with_path: bool = True) -> Ho
     outsider = person("Olaf", Role.AGENT)
     manager, lead = person("Ilse", Role.MANAGER), person("Lena", Role.LEAD)
     admin = person("Ada", Role.ADMIN)
-    desk = create_team(name="Service desk", tier=Tier.L1, lead=lead, members=[agent])
-    network = create_team(name="Network", tier=Tier.L2, lead=lead, members=[second])
-    core = create_team(name="Core network", tier=Tier.L3, lead=lead, members=[third])
-    board = create_team(name="Management", tier=Tier.MANAGEMENT, lead=manager, members=[manager])
+    desk = create_team(name=f"Service desk{tag}", tier=Tier.L1, lead=lead, members=[agent])
+    network = create_team(name=f"Network{tag}", tier=Tier.L2, lead=lead, members=[second])
+    core = create_team(name=f"Core network{tag}", tier=Tier.L3, lead=lead, members=[third])
+    board = create_team(name=f"Management{tag}", tier=Tier.MANAGEMENT, lead=manager, members=[manager])
     house = House(
         now=at,
         requester=requester,
@@ -158,7 +158,7 @@ def build_house(*, now: dt.datetime | None = None, with_path: bool = True) -> Ho
         network=network,
         core=core,
         board=board,
-        fallback=_fallback(),
+        fallback=_fallback(tag),
     )
     for tier, user, words in (
         (2, second, "First, by day and night."),
@@ -166,9 +166,9 @@ def build_house(*, now: dt.datetime | None = None, with_path: bool = True) -> Ho
         (4, manager, "When customers notice."),
     ):
         contact = create_contact(name=user.name, email=user.email, user=user)
-        duty = create_contact(name=f"Duty L{tier}", email=f"duty{tier}@example.org")
+        duty = create_contact(name=f"Duty L{tier}", email=f"duty{tier}{tag}@example.org")
         house.lists[tier] = create_contact_list(
-            name=f"L{tier} contacts", entries=[(contact, words), (duty, "When the first can't.")]
+            name=f"L{tier} contacts{tag}", entries=[(contact, words), (duty, "When the first can't.")]
         )
     if with_path:
         house.path = publish_path(path_id=None, spec=default_spec(house), actor=admin, now=at)
@@ -183,7 +183,7 @@ def republish(house: House, **changes: Any) -> PathVersion:
     return house.path
 
 
-def _fallback() -> Contact:
-    contact = create_contact(name="Duty officer", email="duty@example.org")
-    ContactMethod.objects.create(contact=contact, address="duty@example.net", position=2)
+def _fallback(tag: str) -> Contact:
+    contact = create_contact(name="Duty officer", email=f"duty{tag}@example.org")
+    ContactMethod.objects.create(contact=contact, address=f"duty{tag}@example.net", position=2)
     return contact

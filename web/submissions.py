@@ -17,7 +17,7 @@ KEPT = dt.timedelta(days=2)
 FIELD = "form_token"
 
 
-class SentBefore(Exception):  # noqa: N818 - named as people read it
+class SentBefore(Exception):
     """Say that this very form has arrived already; what it asked for has been done."""
 
 

@@ -26,7 +26,7 @@ class Choices:
 
     def name(self, kind: str, pk: int | None) -> str:
         """Return the label of a row by id, or its number when it is gone."""
-        return dict(getattr(self, kind)).get(pk, f"no. {pk}")
+        return str(dict(getattr(self, kind)).get(pk, f"no. {pk}"))
 
 
 def load_choices() -> Choices:

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import QueryDict
 
 from core.errors import Refused
@@ -153,7 +153,7 @@ class PathEditor:
         found = [("", "", text) for text in self.general]
         for form in self.forms:
             for name, errors in form.errors.items():
-                if name == forms.forms.NON_FIELD_ERRORS:
+                if name == NON_FIELD_ERRORS:
                     found += [("", "", str(error)) for error in errors]
                     continue
                 where = self._where(form, str(form.fields[name].label or form[name].label))

@@ -51,7 +51,9 @@ class PathForm(QuietForm):
         min_value=0, max_value=32767, initial=100, help_text="Paths are tried from the lowest position on."
     )
     is_default = forms.BooleanField(
-        label="the default path", required=False, help_text="Taken when no other path matches; there is exactly one."
+        label="the default path",
+        required=False,
+        help_text="Taken when no other path matches; there is exactly one.",
     )
     is_active = forms.BooleanField(
         label="active", required=False, initial=True, help_text="Off: no further ticket takes this path."
@@ -141,7 +143,11 @@ class ConditionsForm(QuietForm):
 
     def conditions(self) -> dict[str, Any]:
         """Return the cleaned conditions, without the groups that say nothing."""
-        found = {key: list(value) for key, value in self.cleaned_data.items() if key not in {"vip", "tags"} and value}
+        found = {
+            key: list(value)
+            for key, value in self.cleaned_data.items()
+            if key not in {"vip", "tags"} and value
+        }
         tags = [tag.strip() for tag in self.cleaned_data["tags"].split(",") if tag.strip()]
         if tags:
             found["tags"] = tags
@@ -167,9 +173,7 @@ class StepForm(QuietForm):
     rounds = forms.IntegerField(min_value=1, max_value=1000, help_text="The last one repeats.")
     skips = forms.BooleanField(label="Some tickets skip this step when they enter the path", required=False)
 
-    def __init__(
-        self, *args: Any, choices: Choices, place: int, list_count: int = 2, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, choices: Choices, place: int, list_count: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.place = place
         self.fields["team_id"].choices = [("", "– no team –"), *choices.teams]  # type: ignore[attr-defined]
@@ -178,7 +182,10 @@ class StepForm(QuietForm):
         for number in range(list_count):
             self.fields[f"list_{number}"] = forms.TypedChoiceField(
                 label="contact list" if number == 0 else "then",
-                choices=[("", "– tells nobody –" if number == 0 else "– nobody else –"), *choices.contact_lists],
+                choices=[
+                    ("", "– tells nobody –" if number == 0 else "– nobody else –"),
+                    *choices.contact_lists,
+                ],
                 coerce=_id_or_none,
                 empty_value=None,
                 required=False,
@@ -186,7 +193,9 @@ class StepForm(QuietForm):
         for severity in SEVERITIES:
             for cell, words in CELL_LABELS.items():
                 label = f"SEV{severity}, {words}"
-                self.fields[f"{cell}_{severity}"] = DurationField(label=label, widget=_cell(f"Step {place}, {label}"))
+                self.fields[f"{cell}_{severity}"] = DurationField(
+                    label=label, widget=_cell(f"Step {place}, {label}")
+                )
         skip_prefix = f"{self.prefix}-skip"
         skip_when = (self.initial or {}).get("skip_when") or {}
         self.skip = ConditionsForm(

@@ -10,7 +10,7 @@ from escalation.admin.choices import Choices, conditions_in_words
 from escalation.admin.forms import CELL_LABELS, CELLS, PROMISE_LABELS
 from escalation.models import EscalationPath, PathVersion, Standing, Step
 from escalation.operations.publishing import specs_of_versions
-from escalation.rules.lint import EntryFacts, FallbackFacts, ListFacts, Warning, lint
+from escalation.rules.lint import EntryFacts, FallbackFacts, ListFacts, Doubt, lint
 from escalation.rules.problems import SEVERITIES
 from escalation.rules.specs import OF_THE_PATH, PROMISES, TARGETS, PathSpec, PromiseSpec, StepSpec
 from notifications.models import Contact, ContactMethod
@@ -22,14 +22,16 @@ VERSIONS = 20
 TICKET_CAP = 10_000
 
 
-def lint_path(spec: PathSpec, *, path_id: int | None, choices: Choices) -> tuple[Warning, ...]:
+def lint_path(spec: PathSpec, *, path_id: int | None, choices: Choices) -> tuple[Doubt, ...]:
     """Return what is doubtful about a path as its contacts resolve now."""
     rungs = resolve_lists({pk for step in spec.steps for pk in step.contact_list_ids})
     lists = {
         pk: ListFacts(choices.name("contact_lists", pk), tuple(_entry(rung) for rung in found))
         for pk, found in rungs.items()
     }
-    return lint(spec, lists=lists, fallback=_fallback(spec.fallback_contact_id), before=_before(spec, path_id))
+    return lint(
+        spec, lists=lists, fallback=_fallback(spec.fallback_contact_id), before=_before(spec, path_id)
+    )
 
 
 def _entry(rung: Rung) -> EntryFacts:
@@ -37,7 +39,7 @@ def _entry(rung: Rung) -> EntryFacts:
 
 
 def _fallback(contact_id: int | None) -> FallbackFacts | None:
-    contact = Contact.objects.filter(pk=contact_id).first()
+    contact = Contact.objects.filter(pk=contact_id).first() if contact_id is not None else None
     if contact is None:
         return None
     proven = ContactMethod.objects.filter(
@@ -52,12 +54,12 @@ def _fallback(contact_id: int | None) -> FallbackFacts | None:
 
 def _before(spec: PathSpec, path_id: int | None) -> list[tuple[str, Mapping[str, Any]]]:
     others = EscalationPath.objects.filter(is_active=True, is_default=False, current__isnull=False)
-    rows = others.exclude(pk=path_id).select_related("current").order_by("position", "pk")
+    rows = others.select_related("current").order_by("position", "pk")
     mine = (spec.position, path_id if path_id is not None else float("inf"))
     return [
         (path.name, path.current.conditions)
         for path in rows
-        if path.current is not None and (path.position, path.pk) < mine
+        if path.current is not None and path.pk != path_id and (path.position, path.pk) < mine
     ]
 
 
@@ -96,9 +98,7 @@ def _told(rung: Rung) -> Told:
 
 def tickets_on(path: EscalationPath, *, older_than: PathVersion | None = None) -> int:
     """Return how many open tickets are pinned to the path (to its older versions), counted up to a cap."""
-    rows = Standing.objects.filter(
-        version__path=path, ticket__status__in=OPEN, ticket__historic=False
-    )
+    rows = Standing.objects.filter(version__path=path, ticket__status__in=OPEN, ticket__historic=False)
     if older_than is not None:
         rows = rows.exclude(version=older_than)
     return rows[: TICKET_CAP + 1].count()
@@ -129,9 +129,13 @@ def differences(old: PathSpec, new: PathSpec, choices: Choices) -> list[str]:
         was, now = getattr(old, field.name), getattr(new, field.name)
         if was != now:
             label = field.name.removesuffix("_id").replace("_", " ")
-            changes.append(f"{label}: {_value(field.name, was, choices)} → {_value(field.name, now, choices)}")
+            changes.append(
+                f"{label}: {_value(field.name, was, choices)} → {_value(field.name, now, choices)}"
+            )
     if old.conditions != new.conditions:
-        changes.append(f"taken by: {_conditions(old.conditions, choices)} → {_conditions(new.conditions, choices)}")
+        changes.append(
+            f"taken by: {_conditions(old.conditions, choices)} → {_conditions(new.conditions, choices)}"
+        )
     changes += _step_differences(old.steps, new.steps, choices)
     for severity in SEVERITIES:
         before, after = (spec.promises.get(severity, PromiseSpec()) for spec in (old, new))
@@ -142,9 +146,7 @@ def differences(old: PathSpec, new: PathSpec, choices: Choices) -> list[str]:
     return changes
 
 
-def _step_differences(
-    old: tuple[StepSpec, ...], new: tuple[StepSpec, ...], choices: Choices
-) -> list[str]:
+def _step_differences(old: tuple[StepSpec, ...], new: tuple[StepSpec, ...], choices: Choices) -> list[str]:
     """Compare steps by name, so that a moved step is not told as two changed ones."""
     changes = []
     were = {step.name: step for step in old}

@@ -41,7 +41,7 @@ class FallbackFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the field's own word
+class Doubt:
     """Something doubtful; `step` counts from 1, `field` is a dotted place as in Problem."""
 
     code: str
@@ -57,7 +57,7 @@ def lint(
     lists: Mapping[int, ListFacts],
     fallback: FallbackFacts | None,
     before: Iterable[tuple[str, Mapping[str, Any]]] = (),
-) -> tuple[Warning, ...]:
+) -> tuple[Doubt, ...]:
     """Return what is doubtful about a path, each with its exact place.
 
     `lists` are the contact lists its steps name, `before` the (name, conditions) of the active paths that are tried
@@ -99,12 +99,12 @@ def telling_time(step: StepSpec, entries: Sequence[EntryFacts], severity: int) -
     return step.wait * (tellings - 1) if tellings else None
 
 
-def _lint_path(spec: PathSpec, before: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Warning]:
+def _lint_path(spec: PathSpec, before: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Doubt]:
     if not spec.is_active:
         return
     if spec.is_default:
         if any(wanted not in (None, [], ()) for wanted in spec.conditions.values()):
-            yield Warning(
+            yield Doubt(
                 "default_conditions",
                 "The default path also takes tickets that its conditions leave out: nobody else does.",
                 "conditions",
@@ -112,7 +112,7 @@ def _lint_path(spec: PathSpec, before: Iterable[tuple[str, Mapping[str, Any]]]) 
         return
     for name, conditions in before:
         if implies(spec.conditions, conditions):
-            yield Warning(
+            yield Doubt(
                 "path_unreachable",
                 f"No ticket ever takes this path: “{name}” is tried before it and takes all that match it.",
                 "position",
@@ -120,10 +120,10 @@ def _lint_path(spec: PathSpec, before: Iterable[tuple[str, Mapping[str, Any]]]) 
             return
 
 
-def _lint_severities(spec: PathSpec, severities: Sequence[int]) -> Iterator[Warning]:
+def _lint_severities(spec: PathSpec, severities: Sequence[int]) -> Iterator[Doubt]:
     for severity in severities:
         if not any(any(step.targets.get(severity, ())) for step in spec.steps):
-            yield Warning(
+            yield Doubt(
                 "severity_without_targets",
                 f"SEV{severity} has no time at any step: nothing makes such a ticket climb.",
                 f"steps.1.targets.{severity}.work_within",
@@ -131,7 +131,7 @@ def _lint_severities(spec: PathSpec, severities: Sequence[int]) -> Iterator[Warn
             )
         promise = spec.promises.get(severity)
         if promise is None or not any(getattr(promise, name) for name in PROMISES):
-            yield Warning(
+            yield Doubt(
                 "severity_without_promise",
                 f"SEV{severity} has no service target: the requester is promised nothing.",
                 f"promises.{severity}.first_response",
@@ -141,10 +141,10 @@ def _lint_severities(spec: PathSpec, severities: Sequence[int]) -> Iterator[Warn
 
 def _lint_step(
     spec: PathSpec, place: int, step: StepSpec, severities: Sequence[int], lists: Mapping[int, ListFacts]
-) -> Iterator[Warning]:
+) -> Iterator[Doubt]:
     label, field = step_label(place, step), f"steps.{place}"
     if step.skip_when is not None and implies(spec.conditions, step.skip_when):
-        yield Warning(
+        yield Doubt(
             "step_unreachable",
             f"{label} is always skipped when the path is chosen: only a person or a clock below it leads there."
             if place > 1
@@ -153,7 +153,7 @@ def _lint_step(
             step=place,
         )
     if step.mode == TRANSFERS and step.team_id is None:
-        yield Warning(
+        yield Doubt(
             "step_without_team",
             f"{label} transfers the ticket, but names no team: nobody owns it there.",
             f"{field}.team_id",
@@ -163,7 +163,7 @@ def _lint_step(
     if step.contact_list_ids:
         yield from _lint_tellings(field, label, place, step, severities, entries)
     elif not any(any(step.targets.get(severity, ())) for severity in severities):
-        yield Warning(
+        yield Doubt(
             "step_nobody_answers",
             f"{label} tells nobody and has no clock: a ticket that comes here stays until somebody finds it.",
             f"{field}.contact_list_ids",
@@ -172,7 +172,7 @@ def _lint_step(
     for severity in severities:
         acknowledge, work = step.targets.get(severity, (None, None))
         if acknowledge is not None and work is not None and acknowledge > work:
-            yield Warning(
+            yield Doubt(
                 "acknowledge_beyond_work",
                 f"{label}, SEV{severity}: {spoken(acknowledge)} to acknowledge is longer than the "
                 f"{spoken(work)} to work; the ticket climbs before it could be acknowledged.",
@@ -189,7 +189,7 @@ def _lint_tellings(
     step: StepSpec,
     severities: Sequence[int],
     entries: Sequence[EntryFacts],
-) -> Iterator[Warning]:
+) -> Iterator[Doubt]:
     silent = []
     for severity in severities:
         needed = telling_time(step, entries, severity)
@@ -198,7 +198,7 @@ def _lint_tellings(
             continue
         acknowledge = step.targets.get(severity, (None, None))[0]
         if acknowledge is not None and needed >= acknowledge:
-            yield Warning(
+            yield Doubt(
                 "rounds_do_not_fit",
                 f"{label}, SEV{severity}: its {step.rounds} {'round' if step.rounds == 1 else 'rounds'} of telling "
                 f"{'take' if step.rounds != 1 else 'takes'} {spoken(needed)}, but the ticket climbs "
@@ -209,7 +209,7 @@ def _lint_tellings(
             )
     if silent:
         at = "" if len(silent) == len(severities) else f" at {_listed(silent)}"
-        yield Warning(
+        yield Doubt(
             "step_nobody_answers",
             f"{label} reaches nobody{at}: no entry of its contact lists can be told. The fallback contact is.",
             f"{field}.contact_list_ids",
@@ -218,13 +218,13 @@ def _lint_tellings(
         )
 
 
-def _lint_top(spec: PathSpec, severities: Sequence[int]) -> Iterator[Warning]:
+def _lint_top(spec: PathSpec, severities: Sequence[int]) -> Iterator[Doubt]:
     if not spec.steps:
         return
     place, top = len(spec.steps), spec.steps[-1]
     missing = [severity for severity in severities if top.targets.get(severity, (None, None))[1] is None]
     if missing:
-        yield Warning(
+        yield Doubt(
             "top_without_work_time",
             f"{step_label(place, top)} is the last one and has no time to work at {_listed(missing)}: once "
             "acknowledged there, a ticket is never told again.",
@@ -234,7 +234,7 @@ def _lint_top(spec: PathSpec, severities: Sequence[int]) -> Iterator[Warning]:
         )
 
 
-def _lint_contacts(spec: PathSpec, lists: Mapping[int, ListFacts]) -> Iterator[Warning]:
+def _lint_contacts(spec: PathSpec, lists: Mapping[int, ListFacts]) -> Iterator[Doubt]:
     seen = set()
     for place, step in enumerate(spec.steps, start=1):
         for list_id in step.contact_list_ids:
@@ -245,7 +245,7 @@ def _lint_contacts(spec: PathSpec, lists: Mapping[int, ListFacts]) -> Iterator[W
             if unreachable:
                 names = ", ".join(unreachable)
                 has = "has" if len(unreachable) == 1 else "have"
-                yield Warning(
+                yield Doubt(
                     "contact_without_method",
                     f"{names} on “{lists[list_id].name}” {has} no working method and can't be told.",
                     f"steps.{place}.contact_list_ids",
@@ -253,18 +253,18 @@ def _lint_contacts(spec: PathSpec, lists: Mapping[int, ListFacts]) -> Iterator[W
                 )
 
 
-def _lint_fallback(fallback: FallbackFacts | None) -> Iterator[Warning]:
+def _lint_fallback(fallback: FallbackFacts | None) -> Iterator[Doubt]:
     if fallback is None:
         return
     if not fallback.is_person:
-        yield Warning(
+        yield Doubt(
             "fallback_no_person",
             f"The fallback “{fallback.name}” is no person: a room acknowledges nothing.",
             "fallback_contact_id",
         )
     if fallback.proven_methods < 2:
         has = {0: "no proven method", 1: "one proven method"}[fallback.proven_methods]
-        yield Warning(
+        yield Doubt(
             "fallback_unproven",
             f"The fallback “{fallback.name}” has {has}; two are wanted, for the day when one fails.",
             "fallback_contact_id",

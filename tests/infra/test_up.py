@@ -133,7 +133,7 @@ def test_it_starts_again_quickly_and_leaves_nothing_behind(installation: Install
 def test_killing_it_kills_the_pool_processes_too(installation: Installation) -> None:
     installation.up()
     time.sleep(3)  # until Celery has forked
-    assert len(installation.processes()) > 15
+    assert len(installation.processes()) >= 12
     assert installation.process is not None
 
     installation.process.kill()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
@@ -57,8 +58,8 @@ def assign(request: SignedIn, pk: int) -> HttpResponse:
     def operation(ticket: Ticket) -> None:
         assign_ticket(
             ticket_id=ticket.pk,
-            assignee=_picked(User, request.POST.get("assignee", ""), "assignee"),
-            team=_picked(Team, request.POST.get("team", ""), "team"),
+            assignee=picked(User, request.POST.get("assignee", ""), "assignee"),
+            team=picked(Team, request.POST.get("team", ""), "team"),
             actor=request.user,
             now=database_now(),
             reason=request.POST.get("reason", ""),
@@ -123,14 +124,14 @@ def details(request: SignedIn, pk: int) -> HttpResponse:
                 (
                     "service",
                     "Service",
-                    _names(Service.objects.filter(is_active=True)),
+                    _names(Service.objects.filter(Q(is_active=True) | Q(pk=ticket.service_id))),
                     now_or_sent("service", ticket.service_id),
                     True,
                 ),
                 (
                     "category",
                     "Category",
-                    _names(Category.objects.filter(is_active=True)),
+                    _names(Category.objects.filter(Q(is_active=True) | Q(pk=ticket.category_id))),
                     now_or_sent("category", ticket.category_id),
                     True,
                 ),
@@ -158,12 +159,12 @@ def details(request: SignedIn, pk: int) -> HttpResponse:
             ticket_id=ticket.pk,
             changes={
                 "subject": request.POST.get("subject", ""),
-                "service": _picked(Service, request.POST.get("service", ""), "service"),
-                "category": _picked(Category, request.POST.get("category", ""), "category"),
-                "organisation": _picked(Organisation, request.POST.get("organisation", ""), "organisation"),
-                "impact": _choice(Impact, request.POST, "impact"),
-                "urgency": _choice(Urgency, request.POST, "urgency"),
-                "complexity": _choice(Complexity, request.POST, "complexity"),
+                "service": picked(Service, request.POST.get("service", ""), "service"),
+                "category": picked(Category, request.POST.get("category", ""), "category"),
+                "organisation": picked(Organisation, request.POST.get("organisation", ""), "organisation"),
+                "impact": choice_of(Impact, request.POST, "impact"),
+                "urgency": choice_of(Urgency, request.POST, "urgency"),
+                "complexity": choice_of(Complexity, request.POST, "complexity"),
             },
             actor=request.user,
             now=database_now(),
@@ -200,14 +201,14 @@ def _texts(choices: Any) -> list[tuple[str, str]]:
     return [(str(value), str(label)) for value, label in choices]
 
 
-def _choice(kind: Any, data: Any, name: str) -> int:
+def choice_of(kind: Any, data: Any, name: str) -> int:
     value = number_in(data, name)
     if value not in kind.values:
         raise Refused(f"“{value}” is no {name}.", field=name, value=value, mend="Pick one of the list.")
     return value
 
 
-def _picked(model: Any, text: str, field: str) -> Any:
+def picked(model: Any, text: str, field: str) -> Any:
     """Return the row that a select names, None for its empty choice. Raises Refused."""
     if not text:
         return None

@@ -8,10 +8,10 @@ from typing import Any
 from django.db.models import CharField, Value
 
 from accounts.models import Team, User
+from escalation import kinds as ladder
 from notifications.models import Contact
 from tickets import kinds
 from tickets.models import Attachment, Entry, EntryKind, Event, Ticket
-from escalation import kinds as ladder
 from web.agent.words import Names, climb_words, tell_event
 
 # A text longer than this is folded; the whole of it is one click away.

@@ -140,7 +140,7 @@ def _tagged(event: Event, names: Names) -> Words:
 def _field(event: Event, names: Names) -> Words:
     data = event.data
     name = str(data.get("field", "a detail"))
-    labels: dict[str, type[Impact] | type[Urgency] | type[Complexity]] = {
+    labels: dict[str, type[Impact | Urgency | Complexity]] = {
         "impact": Impact,
         "urgency": Urgency,
         "complexity": Complexity,

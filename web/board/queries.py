@@ -9,6 +9,7 @@ from django.db.models import (
     BooleanField,
     CharField,
     Count,
+    DateTimeField,
     Exists,
     F,
     Func,
@@ -53,6 +54,7 @@ _COLUMNS = (
     "team__name",
     "assignee__name",
     "standing__seq",
+    "answer_by",
     "told",
     "may_take",
     "missed",
@@ -80,7 +82,7 @@ def read_board(*, user: User, asked: BoardFilter, now: dt.datetime) -> Board:
     )
     facts = Facts(
         open=sum((lane.open for lane in lanes), start=ZERO),
-        climbing=sum((counts["climbing", tier, ""] for tier in TIERS), start=ZERO),
+        climbing=sum((counts["climbing", tier, ""] for tier in (0, *TIERS)), start=ZERO),
         untaken=counts["untaken", 0, ""],
         updates=counts["updates", 0, ""],
         aside=counts["aside", 0, ""],
@@ -107,7 +109,9 @@ def _chips(tickets: TicketQuerySet, user: User, now: dt.datetime) -> tuple[list[
     plain = _row(tickets)
     untaken = tickets.unacknowledged().order_by("unacknowledged_since", "id")
     branches = [
-        _row(untaken, why="untaken", told=_told(), may_take=_may_take(user))[:MOST_CHIPS],
+        _row(untaken, why="untaken", answer_by=_answer_by(), told=_told(), may_take=_may_take(user))[
+            :MOST_CHIPS
+        ],
         _row(tickets.filter(set_aside_at__isnull=False).order_by("set_aside_at", "id"), why="aside")[
             :MOST_NEEDS
         ],
@@ -151,6 +155,7 @@ def _most_urgent(chips: Iterable[Chip]) -> list[Chip]:
 
 def _row(tickets: TicketQuerySet, *, why: str = "lane", **columns: Any) -> QuerySet[Any, Any]:
     values = {
+        "answer_by": Value(None, output_field=DateTimeField()),
         "told": Value(None, output_field=IntegerField()),
         "may_take": Value(False, output_field=BooleanField()),
         "missed": Value(0, output_field=IntegerField()),
@@ -161,14 +166,31 @@ def _row(tickets: TicketQuerySet, *, why: str = "lane", **columns: Any) -> Query
 
 
 def _chip(values: list[Any], now: dt.datetime) -> Chip:
-    pk, subject, severity, tier, status, due_at, since, aside, team, assignee, seq, told, may_take = values
+    (
+        pk,
+        subject,
+        severity,
+        tier,
+        status,
+        due_at,
+        since,
+        aside,
+        team,
+        assignee,
+        seq,
+        answer_by,
+        told,
+        may_take,
+    ) = values
+    # Whichever of the two runs out first moves the ticket.
+    deadlines = [at for at in (due_at, answer_by) if at is not None]
     return Chip(
         id=pk,
         subject=subject,
         severity=severity,
         tier=tier,
         status=status,
-        due_at=due_at,
+        due_at=min(deadlines, default=None),
         unacknowledged_since=since,
         set_aside_at=aside,
         team=team or "",
@@ -178,6 +200,14 @@ def _chip(values: list[Any], now: dt.datetime) -> Chip:
         may_take=bool(may_take),
         now=now,
     )
+
+
+def _answer_by() -> Any:
+    """When a step that nobody acknowledged climbs."""
+    clocks = Clock.objects.filter(
+        ticket=OuterRef("pk"), kind=Clock.Kind.ACKNOWLEDGE, state=Clock.State.RUNNING
+    )
+    return Subquery(clocks.values("due_at")[:1], output_field=DateTimeField())
 
 
 def _told() -> Any:
@@ -222,14 +252,15 @@ def _counts(
         found["bin", tier, "later"] = lane.filter(tier_due_at__gte=now + 3 * DAY)
         found["bin", tier, "still"] = lane.filter(tier_due_at__isnull=True)
         found["climbing", tier, ""] = lane.filter(tier_due_at__lt=now + SOON)
+    visible = Exists(Ticket.objects.filter(scope_filter(scope), pk=OuterRef("ticket_id")))
+    theirs = Clock.objects.filter(asked.condition("ticket__")).filter(visible)
+    # Along clock_due: few clocks fire within the next minutes, however many there are.
+    found["climbing", 0, ""] = theirs.filter(kind=Clock.Kind.ACKNOWLEDGE, fires_at__lt=now + SOON).exclude(
+        ticket__tier_due_at__lt=now + SOON
+    )
     found["untaken", 0, ""] = tickets.unacknowledged()
     found["aside", 0, ""] = tickets.filter(set_aside_at__isnull=False)
-    # From the clocks, of which few are overdue, and not from the tickets, of which there may be a million.
-    clocks = Clock.objects.filter(
-        asked.condition("ticket__"), kind=Clock.Kind.STAKEHOLDER_UPDATE, state__in=LIVE, round__gt=0
-    )
-    visible = Ticket.objects.filter(scope_filter(scope), pk=OuterRef("ticket_id"))
-    found["updates", 0, ""] = clocks.filter(Exists(visible))
+    found["updates", 0, ""] = theirs.filter(kind=Clock.Kind.STAKEHOLDER_UPDATE, state__in=LIVE, round__gt=0)
     return found
 
 

@@ -1,0 +1,77 @@
+// The admin works without this file; it saves page loads, keeps the keyboard's place, and warns before input is lost.
+(() => {
+  "use strict";
+  const $ = (id) => document.getElementById(id);
+
+  const theme = $("admin-theme");
+  if (theme) {
+    theme.form.classList.add("scripted");
+    theme.addEventListener("change", () => theme.form.submit());
+  }
+
+  const form = $("path-form");
+  if (!form) return;
+  let dirty = form.hasAttribute("data-dirty");
+  const touched = () => { dirty = true; };
+  window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
+
+  form.addEventListener("input", (event) => {
+    touched();
+    const prefix = /^(steps-\d+)-name$/.exec(event.target.name || "");
+    if (!prefix) return;
+    for (const title of document.querySelectorAll(`[data-step-title="${prefix[1]}"]`)) {
+      title.textContent = event.target.value || `Step ${Number(prefix[1].slice(6)) + 1}`;
+    }
+  });
+
+  const focusOn = (id) => {
+    const target = id && $(id);
+    if (target) target.focus();
+  };
+
+  // A step is moved by the server, so that there is one place that knows how; only the page load is saved.
+  const rearrange = async (button) => {
+    const input = new FormData(form);
+    input.append(button.name, button.value);
+    form.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(location.href, { method: "POST", body: input, credentials: "same-origin" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("path-form");
+      if (!fresh) throw new Error("no form came back");
+      form.replaceChildren(...fresh.childNodes);
+      touched();
+      $("path-said").textContent = fresh.dataset.said;
+      focusOn(fresh.dataset.focus);
+    } catch (error) {
+      $("path-said").textContent = `That did not work (${error.message}). Nothing is lost; try again.`;
+    } finally {
+      form.removeAttribute("aria-busy");
+    }
+  };
+
+  form.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (button && button.name === "_do") {
+      event.preventDefault();
+      if (!form.hasAttribute("aria-busy")) rearrange(button);
+    } else {
+      dirty = false;
+    }
+  });
+
+  // Links of the list of mistakes and doubts lead to the control itself.
+  form.addEventListener("click", (event) => {
+    const link = event.target.closest(".errornote a, .doubts a");
+    const target = link && $(link.hash.slice(1));
+    if (target && target.matches("input, select, textarea")) {
+      event.preventDefault();
+      const folded = target.closest("details");
+      if (folded) folded.open = true;
+      target.focus();
+    }
+  });
+
+  focusOn(form.dataset.focus);
+})();
