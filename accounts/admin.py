@@ -12,11 +12,12 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from accounts.models import Membership, Organisation, Role, Team, User
 from accounts.operations import CHANGEABLE, change_user, create_user
+from accounts.rules import clean_domains
 from core.admin import BelayAdmin, Section
 from core.errors import Refused
 
@@ -31,18 +32,14 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 class TimeZoneInput(forms.TextInput):
     """A time zone's name, with the known ones to choose from; shared by every page that asks for one."""
 
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        """Add the zones of the tz database that are places."""
-        context = super().get_context(name, value, attrs)
-        context["zones"] = sorted(
-            zone for zone in zoneinfo.available_timezones() if "/" in zone or zone == "UTC"
-        )
-        context["widget"]["attrs"]["list"] = f"{context['widget']['attrs'].get('id', name)}_zones"
-        return context
-
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        """Render from our own templates, which the forms' renderer does not know."""
-        return mark_safe(render_to_string("admin/belay/time_zone.html", self.get_context(name, value, attrs)))  # noqa: S308 - escaped by the template
+        """Write the field and the zones of the tz database that are places."""
+        own = attrs or {}
+        zones_id = f"{own.get('id', name)}_zones"
+        zones = sorted(zone for zone in zoneinfo.available_timezones() if "/" in zone or zone == "UTC")
+        options = format_html_join("", '<option value="{}"></option>', ((zone,) for zone in zones))
+        field = super().render(name, value, {**own, "list": zones_id}, renderer)
+        return format_html('{}<datalist id="{}">{}</datalist>', field, zones_id, options)
 
 
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -236,8 +233,7 @@ class OrganisationForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_domains(self) -> list[str]:
         """Take what is before an @ away, and capitals."""
-        domains = (text.strip().lower().rpartition("@")[2] for text in self.cleaned_data["domains"])
-        return sorted({domain for domain in domains if domain})
+        return clean_domains(self.cleaned_data["domains"])
 
 
 @admin.register(Organisation)

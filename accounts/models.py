@@ -8,7 +8,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Cast, Lower, Now
+from django.db.models.lookups import Exact
 
 from accounts.rules import Reach, Verb, reach
 
@@ -52,6 +53,18 @@ class Organisation(models.Model):
         help_text="Mail domains, separated by commas: who writes from one of them belongs here.",
     )
 
+    class Meta:
+        constraints = (
+            # Looked up by an array's @>, which knows capitals from small letters.
+            models.CheckConstraint(
+                condition=Exact(
+                    Cast("domains", models.TextField()), Lower(Cast("domains", models.TextField()))
+                ),
+                name="organisation_domains_small",
+                violation_error_message="Write domains in small letters.",
+            ),
+        )
+
     def __str__(self) -> str:
         return self.name
 
@@ -60,7 +73,8 @@ class UserManager(BaseUserManager["User"]):
     """Find people by their email address, whatever its capitals."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username)
+        # Not iexact: that is UPPER(email), which no index serves; one_user_per_email is LOWER(email).
+        return self.get(Exact(Lower("email"), Lower(models.Value(username or ""))))
 
 
 class User(AbstractBaseUser):
@@ -158,9 +172,7 @@ class Team(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     tier = models.PositiveSmallIntegerField(choices=Tier)
-    lead = models.ForeignKey(
-        User, on_delete=models.PROTECT, null=True, blank=True, related_name="led_teams"
-    )
+    lead = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="led_teams")
     capacity = models.PositiveIntegerField(
         default=20, help_text="How many open tickets the team can carry well."
     )
@@ -168,9 +180,7 @@ class Team(models.Model):
     members = models.ManyToManyField(User, through="Membership", related_name="teams", blank=True)
 
     class Meta:
-        constraints = (
-            models.CheckConstraint(condition=Q(tier__in=Tier.values), name="team_tier_known"),
-        )
+        constraints = (models.CheckConstraint(condition=Q(tier__in=Tier.values), name="team_tier_known"),)
 
     def __str__(self) -> str:
         return self.name

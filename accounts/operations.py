@@ -6,11 +6,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 
 from accounts.models import Membership, Organisation, Role, Team, User
-from accounts.rules import Verb
+from accounts.rules import Verb, clean_domains
 from core.errors import NotAllowed, Refused
+from core.text import storable
 
 
 class EmailTaken(Refused):
@@ -66,10 +67,15 @@ def create_user(
         user.set_unusable_password()
     else:
         user.set_password(password)
+    # Names come from mail headers, too.
+    user.name = storable(user.name)
+    _check_fields(user, exclude=["password", "organisation"])
     try:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:
+        if "email" not in str(error):
+            raise
         raise EmailTaken(
             "This email address is taken.", field="email", value=email, mend="Sign in, or use another one."
         ) from error
@@ -82,12 +88,22 @@ def organisation_for(email: str) -> Organisation | None:
     return Organisation.objects.filter(domains__contains=[domain]).order_by("pk").first() if domain else None
 
 
+def create_organisation(*, name: str, domains: Iterable[str] = (), vip: bool = False) -> Organisation:
+    """Create an organisation; who writes from one of its `domains` belongs to it. Raises Refused."""
+    organisation = Organisation(name=storable(name).strip(), domains=clean_domains(domains), vip=vip)
+    _check_fields(organisation)
+    _insert(organisation)
+    return organisation
+
+
 def create_team(
     *, name: str, tier: int, lead: User | None = None, capacity: int = 20, members: Iterable[User] = ()
 ) -> Team:
-    """Create a team of one tier with its members; the lead need not be a member."""
+    """Create a team of one tier with its members; the lead need not be a member. Raises Refused."""
+    team = Team(name=storable(name).strip(), tier=tier, lead=lead, capacity=capacity)
+    _check_fields(team)
     with transaction.atomic():
-        team = Team.objects.create(name=name, tier=tier, lead=lead, capacity=capacity)
+        _insert(team)
         Membership.objects.bulk_create(
             [Membership(team=team, user=user) for user in members], ignore_conflicts=True
         )
@@ -148,11 +164,7 @@ def change_user(
                 )
             if password is not None:
                 user.set_password(password)
-            try:
-                user.full_clean(exclude=["password"], validate_unique=False, validate_constraints=False)
-            except ValidationError as error:
-                field, messages = next(iter(error.message_dict.items()))
-                raise Refused(messages[0], field=field, value=changes.get(field)) from error
+            _check_fields(user, exclude=["password"])
             user.save()
             if team_ids is not None:
                 Membership.objects.filter(user=user).exclude(team_id__in=team_ids).delete()
@@ -169,3 +181,25 @@ def change_user(
             value=changes.get("email"),
             mend="Use another one, or change that person.",
         ) from error
+
+
+def _insert(row: Organisation | Team) -> None:
+    """Insert a row whose name must be its own; another one of that name is refused, also in a race."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        if "name" not in str(error):
+            raise
+        raise Refused(
+            f"There is “{row.name}” already.", field="name", value=row.name, mend="Take another name."
+        ) from error
+
+
+def _check_fields(row: Model, *, exclude: Collection[str] = ()) -> None:
+    """Refuse what the fields don't take (too long, no choice of theirs); what is unique the database decides."""
+    try:
+        row.full_clean(exclude=set(exclude), validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise Refused(messages[0], field=field, value=getattr(row, field, None)) from error

@@ -1,6 +1,7 @@
 """What each role may do, and how far it sees; pure."""
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -80,3 +81,9 @@ class Scope:
 
 
 NOBODY = Scope(user_id=None, reach=Reach.NOTHING)
+
+
+def clean_domains(domains: Iterable[str]) -> list[str]:
+    """Return mail domains as they are stored: small letters, nothing before an @, each once, in order."""
+    clean = (text.strip().lower().rpartition("@")[2] for text in domains)
+    return sorted({domain for domain in clean if domain})

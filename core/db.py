@@ -12,5 +12,5 @@ def database_now() -> dt.datetime:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        (now,) = cursor.fetchone()
+        now: dt.datetime = cursor.fetchone()[0]
     return now.astimezone(dt.UTC)

@@ -7,6 +7,8 @@ from core.errors import Refused
 
 _UNITS = {"w": 604800, "d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(w|d|h|min|m|s)(?![a-z])", re.IGNORECASE)
+# "2 h 06", as `spoken` says it: what people read they also write.
+_AFTER_HOURS = re.compile(r"(?<=h)\s*(\d{1,2})$", re.IGNORECASE)
 
 
 def spoken(duration: dt.timedelta) -> str:
@@ -38,19 +40,24 @@ def written(duration: dt.timedelta | None) -> str:
 
 
 def parse_duration(text: str, *, field: str = "duration") -> dt.timedelta | None:
-    """Read "30 min", "1h 30m", "2d", or a bare number of minutes; "" and "-" mean none.
+    """Read "30 min", "1h 30m", "2 h 06", "2d", or a bare number of minutes; "" and "-" mean none.
 
     Raises Refused naming `field`, the value and what would be accepted.
     """
     value = text.strip()
     if value in ("", "-", "–"):
         return None
-    if value.isdigit():
-        return dt.timedelta(minutes=int(value))
-    rest = _PART.sub("", value).strip()
+    if value.isdecimal():
+        value += "min"
+    value = _AFTER_HOURS.sub(r" \1min", value)
     parts = _PART.findall(value)
-    if rest or not parts:
+    if not parts or _PART.sub("", value).strip():
         raise Refused(
             f"“{text}” is no duration.", field=field, value=text, mend="Write it like 45min, 1h 30min or 2d."
         )
-    return dt.timedelta(seconds=sum(float(number) * _UNITS[unit.lower()] for number, unit in parts))
+    try:
+        return dt.timedelta(seconds=sum(float(number) * _UNITS[unit.lower()] for number, unit in parts))
+    except OverflowError as error:
+        raise Refused(
+            f"“{text}” is far too long.", field=field, value=text, mend="Write it like 45min, 1h 30min or 2d."
+        ) from error

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class Refused(Exception):  # noqa: N818 - named as people read it: "refused, because"
+class Refused(Exception):
     """Say that an operation declines its input; nothing has been written.
 
     `field` names the input, `value` is what came, `mend` says what would be accepted. Doors (page, API,

@@ -14,8 +14,28 @@ log = logging.getLogger("belay.wake")
 
 # After a failure nobody tries again for this long, so that a dead broker costs one click, not every click.
 PAUSE_SECONDS = 10.0
-_quiet_until = 0.0
-_guard = threading.Lock()
+
+
+class _Breaker:
+    """Remembers until when nobody rings; one for all threads of a process."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._guard = threading.Lock()
+
+    def is_open(self) -> bool:
+        return time.monotonic() < self._until
+
+    def trip(self) -> None:
+        with self._guard:
+            self._until = time.monotonic() + PAUSE_SECONDS
+
+    def close(self) -> None:
+        with self._guard:
+            self._until = 0.0
+
+
+breaker = _Breaker()
 
 
 @lru_cache(maxsize=1)
@@ -58,14 +78,12 @@ def live_channel() -> str:
 
 
 def _ring(tasks: tuple[str, ...]) -> None:
-    global _quiet_until
-    if not settings.BELAY_WAKE or time.monotonic() < _quiet_until:
+    if not settings.BELAY_WAKE or breaker.is_open():
         return
     try:
         _ringer().publish(live_channel(), b"1")
         for task in tasks:
             _producer().send_task(task, expires=2, retry=False)
-    except Exception as error:  # whatever the broker's client raises: the rows are safe, the tick comes
-        with _guard:
-            _quiet_until = time.monotonic() + PAUSE_SECONDS
+    except Exception as error:  # noqa: BLE001 whatever the client raises: the rows are safe, the tick comes
+        breaker.trip()
         log.warning("broker not reachable, ringing pauses for %.0f s: %s", PAUSE_SECONDS, error)

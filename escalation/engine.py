@@ -173,7 +173,9 @@ def _apply(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -
         clock.fires_at = clock.due_at
         plan.write(state, clock)
         owned = state.ticket.assignee_id is not None
-        plan.event(state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": owned})
+        plan.event(
+            state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": owned}
+        )
         if owned:
             plan.personal.append(
                 PersonalMessage(
@@ -185,7 +187,9 @@ def _apply(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -
             )
     for kind in decision.late_warnings:
         state.clocks[kind].warned_at = at
-        plan.event(state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": False})
+        plan.event(
+            state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": False}
+        )
     for kind in decision.fired:
         due = dues[kind]
         if kind not in (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE, Clock.Kind.NEXT_TELLING):
@@ -228,9 +232,7 @@ def _apply_step(plan: Plan, state: State, decision: Decision, trigger: Cause) ->
         late_by=decision.late_by,
         co_triggers=decision.co_triggers,
         automatic=True,
-        request_becomes=EscalationRequest.State.EXPIRED
-        if expired
-        else EscalationRequest.State.OVERTAKEN,
+        request_becomes=EscalationRequest.State.EXPIRED if expired else EscalationRequest.State.OVERTAKEN,
     )
 
 
@@ -289,15 +291,14 @@ def _bisect(ids: Sequence[int], now: dt.datetime, report: TickReport) -> None:
             held = _lock_free(ids)
             if held:
                 _process(work, held, now)
-        return
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 whatever a ticket does to its processing, others go on
         if len(ids) == 1:
             _set_aside(ids[0], error, now)
             report.set_aside += 1
             return
-    middle = len(ids) // 2
-    _bisect(ids[:middle], now, report)
-    _bisect(ids[middle:], now, report)
+        middle = len(ids) // 2
+        _bisect(ids[:middle], now, report)
+        _bisect(ids[middle:], now, report)
 
 
 def _lock_free(ids: Sequence[int]) -> list[int]:
@@ -332,4 +333,3 @@ def _works_again(state: State) -> None:
     state.standing.set_aside_because = ""
     state.standing.save(update_fields=["failures", "set_aside_because"])
     set_aside(ticket_id=state.ticket.pk, at=None)
-

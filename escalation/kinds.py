@@ -2,7 +2,8 @@
 
 # Timeline events; `data` in brackets.
 ENTERED = "escalation.entered"  # seq, to (step), tier, path, version
-ESCALATED = "escalation.escalated"  # seq, kind, trigger, from, to (steps), from_tier, to_tier, late_seconds, co_triggers
+# seq, kind, trigger, from, to (steps), from_tier, to_tier, late_seconds, co_triggers
+ESCALATED = "escalation.escalated"
 TOLD_AGAIN = "escalation.told_again"  # seq, trigger, step: the top repeats, or a ticket reopened where it was
 TOLD = "escalation.told"  # seq, round, step, contacts, fallback
 NOBODY = "escalation.nobody"  # seq, round, step: neither list nor fallback nor admin could be told

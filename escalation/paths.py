@@ -24,7 +24,7 @@ def path_rules(version_ids: Iterable[int]) -> dict[int, PathRule]:
         versions = rows.prefetch_related("targets", "steps__targets", "steps__step_lists")
         found = {version.pk: _as_rule(version) for version in versions}
         if missing := unknown - found.keys():
-            raise PathVersion.DoesNotExist(f"no path version {sorted(missing)[0]}")
+            raise PathVersion.DoesNotExist(f"no path version {min(missing)}")
         _rules.update(found)
     return {pk: _rules[pk] for pk in wanted}
 

@@ -166,9 +166,7 @@ def clocks_of(ticket: Ticket, now: dt.datetime) -> tuple[ClockView, ...]:
 
 def clock_view(clock: Clock, now: dt.datetime) -> ClockView:
     """Return one clock as pages and API show it at `now`."""
-    used = used_until(
-        hours_of(clock.calendar_version_id), since=clock.running_since, used=clock.used, at=now
-    )
+    used = used_until(hours_of(clock.calendar_version_id), since=clock.running_since, used=clock.used, at=now)
     return ClockView(
         kind=clock.kind,
         label=clock.get_kind_display(),

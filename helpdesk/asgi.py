@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
-from importlib import import_module
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -28,8 +27,11 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 THREADS = 8
-pages: Application = WSGIMiddleware(cast("Any", get_wsgi_application()), workers=THREADS)  # type: ignore[assignment]
-live: Application = getattr(import_module("web.live"), "application", pages)
+# Sets Django up, which the stream's own imports need.
+django = get_wsgi_application()
+pages: Application = WSGIMiddleware(cast("Any", django), workers=THREADS)  # type: ignore[assignment]
+
+from web.live import application as live  # noqa: E402
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,5 @@
 """Settings. Everything that differs between two installations comes from the environment (see .env.example)."""
 
-import os
 import socket
 from datetime import timedelta
 from typing import Any
@@ -363,19 +362,6 @@ LOGGING = {
     },
 }
 DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"
-
-# Only what is there: until every app of the list has its folder.
-INSTALLED_APPS = [
-    app
-    for app in INSTALLED_APPS
-    if "." in app
-    or not app.islower()
-    or app.startswith(("django", "drf", "rest", "knox", "axes", "csp", "all"))
-    or (BASE_DIR / app / "__init__.py").exists()
-]
-if not (BASE_DIR / "accounts/adapter.py").exists():
-    ACCOUNT_ADAPTER = "allauth.account.adapter.DefaultAccountAdapter"
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "helpdesk.settings")
 
 # --- limits ------------------------------------------------------------------------------------------------
 

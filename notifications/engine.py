@@ -172,7 +172,9 @@ def _settle(
         settled = Notification.objects.filter(pk=row.pk, lease_token=token).update(**changes)
         # Withdrawn while it was on the wire: nobody waits for another attempt, nor for what a dead letter causes.
         Notification.objects.filter(
-            pk=row.pk, withdrawn_at__isnull=False, state__in=(Notification.State.PENDING, Notification.State.DEAD)
+            pk=row.pk,
+            withdrawn_at__isnull=False,
+            state__in=(Notification.State.PENDING, Notification.State.DEAD),
         ).update(state=Notification.State.WITHDRAWN, dead_at=None, handled_at=None)
         if settled and state != Notification.State.WITHDRAWN:
             Delivery.objects.create(

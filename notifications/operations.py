@@ -152,9 +152,9 @@ def create_contact_list(
 
 def retry_dead_letter(*, notification_id: int, now: dt.datetime) -> bool:
     """Put a dead letter back into the outbox for another round of attempts; tell whether it was one."""
-    changed = Notification.objects.filter(
-        Q(pk=notification_id) & Q(state=Notification.State.DEAD)
-    ).update(state=Notification.State.PENDING, due_at=now, attempts=0, dead_at=None, handled_at=None)
+    changed = Notification.objects.filter(Q(pk=notification_id) & Q(state=Notification.State.DEAD)).update(
+        state=Notification.State.PENDING, due_at=now, attempts=0, dead_at=None, handled_at=None
+    )
     if changed:
         wake("notifications.tick")
     return bool(changed)

@@ -145,9 +145,21 @@ def clamp(ticket: Ticket, now: dt.datetime) -> dt.datetime:
 
 
 def digest_of(salt: bytes, text: Any) -> bytes:
-    """Return the salted digest that stands in the chain for erasable text."""
+    """Return the salted digest of one erasable text."""
     canonical = json.dumps(text, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(salt + canonical.encode()).digest()
+
+
+def text_digest(entry: Entry | None, payload: Payload | None) -> bytes | None:
+    """Return what stands in the chain for an event's erasable texts: entry, payload, or both; None without any."""
+    digests = []
+    if entry is not None:
+        digests.append(digest_of(bytes(entry.salt), entry_text(entry)))
+    if payload is not None:
+        digests.append(digest_of(bytes(payload.salt), payload.text))
+    if len(digests) == 2:
+        return hashlib.sha256(b"".join(digests)).digest()
+    return digests[0] if digests else None
 
 
 def entry_text(entry: Entry) -> dict[str, Any]:
@@ -193,36 +205,13 @@ FROM appended JOIN chained USING (ticket_id, seq) ORDER BY chained.place
 
 
 def _append(new: list[NewEvent], actor: User | None, now: dt.datetime) -> list[Event]:
-    events: list[Event] = []
-    payloads: list[Payload] = []
-    entries: list[Entry] = []
-    for item in new:
-        ticket = item.ticket
-        at = clamp(ticket, now)
-        ticket.last_event_at = at
-        event = Event(
-            ticket=ticket,
-            kind=item.kind,
-            actor=item.by or actor,
-            at=at,
-            happened_at=item.happened_at,
-            historic=ticket.historic,
-            cause=item.cause,
-            data=dict(item.data),
-        )
+    events = [_event_of(item, actor, now) for item in new]
+    payloads = [_payload_of(item) for item in new]
+    for item, event, payload in zip(new, events, payloads, strict=True):
         if item.entry is not None:
-            entry = item.entry
-            entry.salt = secrets.token_bytes(16)
-            event.digest = digest_of(entry.salt, entry_text(entry))
-            entry.at = item.happened_at or at
-            entries.append(entry)
-            event.new_entry = entry  # type: ignore[attr-defined]
-        elif item.text:
-            payload = Payload(text=dict(item.text), salt=secrets.token_bytes(16))
-            event.digest = digest_of(payload.salt, payload.text)
-            payloads.append(payload)
-            event.new_payload = payload  # type: ignore[attr-defined]
-        events.append(event)
+            item.entry.salt = secrets.token_bytes(16)
+            item.entry.at = item.happened_at or event.at
+        event.digest = text_digest(item.entry, payload)
     with connection.cursor() as cursor:
         cursor.execute(
             _APPEND,
@@ -238,18 +227,48 @@ def _append(new: list[NewEvent], actor: User | None, now: dt.datetime) -> list[E
                 "digest": [psycopg2.Binary(e.digest) if e.digest else None for e in events],
             },
         )
-        for event, (_, pk, seq, head) in zip(events, cursor.fetchall(), strict=True):
-            event.pk, event.seq, event.hash = pk, seq, bytes(head)
-            event._state.adding = False
-            event._state.db = connection.alias
-            event.ticket.event_seq, event.ticket.event_hash = seq, bytes(head)
-    for event in events:
-        if (entry := getattr(event, "new_entry", None)) is not None:
-            entry.event = event
-        elif (payload := getattr(event, "new_payload", None)) is not None:
+        rows = cursor.fetchall()
+    for event, (_, pk, seq, head) in zip(events, rows, strict=True):
+        event.pk, event.seq, event.hash = pk, seq, bytes(head)
+        event.ticket.event_seq, event.ticket.event_hash = seq, bytes(head)
+        # As after save(): the row is there, though SQL of our own wrote it.
+        event._state.adding = False  # noqa: SLF001
+        event._state.db = connection.alias  # noqa: SLF001
+    _write_texts(new, events, payloads)
+    return events
+
+
+def _event_of(item: NewEvent, actor: User | None, now: dt.datetime) -> Event:
+    at = clamp(item.ticket, now)
+    item.ticket.last_event_at = at
+    return Event(
+        ticket=item.ticket,
+        kind=item.kind,
+        actor=item.by or actor,
+        at=at,
+        happened_at=item.happened_at,
+        historic=item.ticket.historic,
+        cause=item.cause,
+        data=dict(item.data),
+    )
+
+
+def _payload_of(item: NewEvent) -> Payload | None:
+    text = {name: words for name, words in (item.text or {}).items() if words}
+    return Payload(text=text, salt=secrets.token_bytes(16)) if text else None
+
+
+def _write_texts(new: list[NewEvent], events: list[Event], payloads: list[Payload | None]) -> None:
+    entries = []
+    written = []
+    for item, event, payload in zip(new, events, payloads, strict=True):
+        if item.entry is not None:
+            item.entry.event = event
+            entries.append(item.entry)
+        if payload is not None:
             payload.event = event
-    if payloads:
-        Payload.objects.bulk_create(payloads)
+            written.append(payload)
+    if written:
+        Payload.objects.bulk_create(written)
     if entries:
         Entry.objects.bulk_create(entries)
-    return events

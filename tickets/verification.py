@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from tickets.models import Entry, Payload
-from tickets.timeline import digest_of, entry_text
+from tickets.models import Event
+from tickets.timeline import text_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Finding:
 
 
 _LINKS = """
-SELECT ticket_id, seq, CASE WHEN seq <> place THEN 'an event is missing before it' ELSE 'changed after it was written' END
+SELECT ticket_id, seq,
+       CASE WHEN seq <> place THEN 'an event is missing before it' ELSE 'changed after it was written' END
 FROM (
     SELECT e.ticket_id, e.seq, e.hash,
            row_number() OVER (PARTITION BY e.ticket_id ORDER BY e.seq) AS place,
@@ -73,14 +74,12 @@ def verify() -> Iterator[Finding]:
             cursor.execute(query)
             for ticket_id, seq, what in cursor.fetchall():
                 yield Finding(ticket_id, seq, what)
-    entries = Entry.objects.filter(erased_at__isnull=True).select_related("event")
-    for entry in entries.iterator(chunk_size=2000):
-        if digest_of(bytes(entry.salt), entry_text(entry)) != _bytes(entry.event.digest):
-            yield Finding(entry.ticket_id, entry.event.seq, "its text is not what was written")
-    payloads = Payload.objects.filter(erased_at__isnull=True).select_related("event")
-    for payload in payloads.iterator(chunk_size=2000):
-        if digest_of(bytes(payload.salt), payload.text) != _bytes(payload.event.digest):
-            yield Finding(payload.event.ticket_id, payload.event.seq, "its text is not what was written")
+    texts = Event.objects.filter(digest__isnull=False).select_related("entry", "payload").order_by("pk")
+    for event in texts.iterator(chunk_size=2000):
+        entry, payload = getattr(event, "entry", None), getattr(event, "payload", None)
+        erased = any(text is not None and text.erased_at is not None for text in (entry, payload))
+        if not erased and text_digest(entry, payload) != _bytes(event.digest):
+            yield Finding(event.ticket_id, event.seq, "its text is not what was written")
 
 
 def _bytes(value: bytes | memoryview | None) -> bytes:

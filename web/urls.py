@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from web import files, shell, signing_in
+from web import shell, signing_in
 
 app_name = "web"
 
@@ -12,7 +12,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", shell.home, name="home"),
     path("bell/", shell.bell, name="bell"),
     path("theme/", shell.set_theme, name="theme"),
-    path("files/<int:pk>/<str:name>", files.attachment, name="file"),
     path("sign-in/", signing_in.SignIn.as_view(), name="sign_in"),
     path("sign-out/", signing_in.SignOut.as_view(), name="sign_out"),
 ]

@@ -10,7 +10,7 @@ from escalation.admin.choices import Choices, conditions_in_words
 from escalation.admin.forms import CELL_LABELS, CELLS, PROMISE_LABELS
 from escalation.models import EscalationPath, PathVersion, Standing, Step
 from escalation.operations.publishing import specs_of_versions
-from escalation.rules.lint import EntryFacts, FallbackFacts, ListFacts, Doubt, lint
+from escalation.rules.lint import Doubt, EntryFacts, FallbackFacts, ListFacts, lint
 from escalation.rules.problems import SEVERITIES
 from escalation.rules.specs import OF_THE_PATH, PROMISES, TARGETS, PathSpec, PromiseSpec, StepSpec
 from notifications.models import Contact, ContactMethod

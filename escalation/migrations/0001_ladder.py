@@ -8,267 +8,762 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_people'),
-        ('calendars', '0003_round_the_clock'),
-        ('notifications', '0001_outbox'),
-        ('tickets', '0003_severity_matrix'),
+        ("accounts", "0001_people"),
+        ("calendars", "0003_round_the_clock"),
+        ("notifications", "0001_outbox"),
+        ("tickets", "0003_severity_matrix"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='EscalationPath',
+            name="EscalationPath",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('description', models.CharField(blank=True, max_length=300)),
-                ('position', models.PositiveIntegerField(default=100, help_text='Paths are tried from the lowest position on.')),
-                ('is_default', models.BooleanField(default=False, help_text="Taken when no other path matches; there is exactly one, and it can't be deleted.")),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("description", models.CharField(blank=True, max_length=300)),
+                (
+                    "position",
+                    models.PositiveIntegerField(
+                        default=100, help_text="Paths are tried from the lowest position on."
+                    ),
+                ),
+                (
+                    "is_default",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Taken when no other path matches; there is exactly one, and it can't be deleted.",
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
             ],
         ),
         migrations.CreateModel(
-            name='PathVersion',
+            name="PathVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('sev1_round_the_clock', models.BooleanField(default=True, verbose_name='SEV1 counts round the clock')),
-                ('conditions', models.JSONField(blank=True, default=dict)),
-                ('hold_pauses', models.BooleanField(default=False, verbose_name='on hold pauses the clocks')),
-                ('follow_up_days', models.PositiveSmallIntegerField(default=3, verbose_name='follow up after business days')),
-                ('warn_percent', models.PositiveSmallIntegerField(default=75, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(99)], verbose_name='warn at')),
-                ('on_first_response_due', models.CharField(choices=[('tell_lead', 'Tell the lead'), ('climb', 'Climb to the next step')], default='tell_lead', max_length=9)),
-                ('on_next_response_due', models.CharField(choices=[('tell_lead', 'Tell the lead'), ('climb', 'Climb to the next step')], default='tell_lead', max_length=9)),
-                ('on_resolution_due', models.CharField(choices=[('tell_lead', 'Tell the lead'), ('climb', 'Climb to the next step')], default='climb', max_length=9)),
-                ('created_at', models.DateTimeField()),
-                ('calendar', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calendars.calendar')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('fallback', models.ForeignKey(help_text="Told when a step's contact list has nobody who can be reached.", on_delete=django.db.models.deletion.PROTECT, related_name='+', to='notifications.contact')),
-                ('path', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='escalation.escalationpath')),
-            ],
-        ),
-        migrations.AddField(
-            model_name='escalationpath',
-            name='current',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.pathversion'),
-        ),
-        migrations.CreateModel(
-            name='ServiceTarget',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('severity', models.PositiveSmallIntegerField(choices=[(1, 'SEV1'), (2, 'SEV2'), (3, 'SEV3'), (4, 'SEV4')])),
-                ('first_response', models.DurationField(null=True)),
-                ('next_response', models.DurationField(null=True)),
-                ('resolution', models.DurationField(null=True)),
-                ('update_every', models.DurationField(null=True)),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='targets', to='escalation.pathversion')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Step',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField()),
-                ('name', models.CharField(max_length=100)),
-                ('tier', models.PositiveSmallIntegerField(choices=[(1, 'L1'), (2, 'L2'), (3, 'L3'), (4, 'Management')])),
-                ('mode', models.CharField(choices=[('transfers', 'Transfers (team and owner change)'), ('involves', 'Involves (the people at work stay)')], default='transfers', max_length=9)),
-                ('telling', models.CharField(choices=[('all', 'Everyone at once'), ('in_turn', 'One after another')], default='all', max_length=7)),
-                ('wait', models.DurationField(help_text='Before the next contact, or the next round.')),
-                ('rounds', models.PositiveSmallIntegerField(default=3)),
-                ('skip_when', models.JSONField(null=True)),
-                ('calendar', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calendars.calendar')),
-                ('team', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.team')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='steps', to='escalation.pathversion')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Standing',
-            fields=[
-                ('ticket', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='standing', serialize=False, to='tickets.ticket')),
-                ('seq', models.PositiveIntegerField(default=0)),
-                ('since', models.DateTimeField()),
-                ('automatic_steps', models.PositiveIntegerField(default=0)),
-                ('allowances', models.PositiveIntegerField(default=0)),
-                ('round', models.PositiveIntegerField(default=0)),
-                ('falls', models.PositiveIntegerField(default=0)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('set_aside_because', models.CharField(blank=True, max_length=500)),
-                ('version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.pathversion')),
-                ('step', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.step')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Escalation',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seq', models.PositiveIntegerField()),
-                ('kind', models.CharField(choices=[('entered', 'Entered the path'), ('climb', 'Climbed'), ('fall', 'De-escalated'), ('return', 'Reopened'), ('remap', 'Path changed')], max_length=7)),
-                ('trigger', models.CharField(choices=[('opened', 'Ticket opened'), ('path', 'Conditions of the path'), ('first_response', 'First response overdue'), ('next_response', 'Next response overdue'), ('resolution', 'Resolution overdue'), ('stakeholder_update', 'Stakeholder update overdue'), ('tier_time', 'Time at the tier ran out'), ('acknowledge', 'Nobody acknowledged'), ('request', "Requester's wish unanswered"), ('agent', 'An agent'), ('lead', 'A lead'), ('requester', 'The requester'), ('rule', 'A rule'), ('monitoring', 'Monitoring'), ('reopened', 'Ticket reopened'), ('changed', 'Severity, category, service or organisation changed'), ('history', 'Imported history')], max_length=20)),
-                ('co_triggers', models.JSONField(default=list)),
-                ('from_tier', models.PositiveSmallIntegerField(null=True)),
-                ('to_tier', models.PositiveSmallIntegerField()),
-                ('at', models.DateTimeField()),
-                ('due_at', models.DateTimeField(null=True)),
-                ('late_by', models.DurationField(null=True)),
-                ('acknowledged_at', models.DateTimeField(null=True)),
-                ('acknowledged_via', models.CharField(blank=True, max_length=12)),
-                ('historic', models.BooleanField(default=False)),
-                ('acknowledged_by', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('acknowledged_contact', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='notifications.contact')),
-                ('actor', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('handoff', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tickets.entry')),
-                ('ticket', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='escalations', to='tickets.ticket')),
-                ('path_version', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.pathversion')),
-                ('from_step', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.step')),
-                ('to_step', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.step')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Clock',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('first_response', 'First response'), ('next_response', 'Next response'), ('resolution', 'Resolution'), ('stakeholder_update', 'Stakeholder update'), ('tier_time', 'Time at this tier'), ('acknowledge', 'Acknowledge'), ('next_telling', 'Next telling'), ('follow_up', 'Follow up'), ('request', "Answer to the requester's wish")], max_length=20)),
-                ('state', models.CharField(choices=[('running', 'Running'), ('paused', 'Paused'), ('fired', 'Due and handled'), ('met', 'Met'), ('cancelled', 'No longer wanted')], default='running', max_length=9)),
-                ('seq', models.PositiveIntegerField(null=True)),
-                ('round', models.PositiveIntegerField(default=0)),
-                ('started_at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField()),
-                ('budget', models.DurationField()),
-                ('used', models.DurationField()),
-                ('running_since', models.DateTimeField(null=True)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('warn_at', models.DateTimeField(null=True)),
-                ('warned_at', models.DateTimeField(null=True)),
-                ('fires_at', models.DateTimeField(null=True)),
-                ('pauses', models.JSONField(default=list)),
-                ('fired_at', models.DateTimeField(null=True)),
-                ('stopped_at', models.DateTimeField(null=True)),
-                ('calendar_version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='calendars.calendarversion')),
-                ('ticket', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='clocks', to='tickets.ticket')),
-                ('path_version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.pathversion')),
-                ('step', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escalation.step')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='StepContactList',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField(default=1)),
-                ('contact_list', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='notifications.contactlist')),
-                ('step', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='step_lists', to='escalation.step')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "sev1_round_the_clock",
+                    models.BooleanField(default=True, verbose_name="SEV1 counts round the clock"),
+                ),
+                ("conditions", models.JSONField(blank=True, default=dict)),
+                ("hold_pauses", models.BooleanField(default=False, verbose_name="on hold pauses the clocks")),
+                (
+                    "follow_up_days",
+                    models.PositiveSmallIntegerField(default=3, verbose_name="follow up after business days"),
+                ),
+                (
+                    "warn_percent",
+                    models.PositiveSmallIntegerField(
+                        default=75,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(99),
+                        ],
+                        verbose_name="warn at",
+                    ),
+                ),
+                (
+                    "on_first_response_due",
+                    models.CharField(
+                        choices=[("tell_lead", "Tell the lead"), ("climb", "Climb to the next step")],
+                        default="tell_lead",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "on_next_response_due",
+                    models.CharField(
+                        choices=[("tell_lead", "Tell the lead"), ("climb", "Climb to the next step")],
+                        default="tell_lead",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "on_resolution_due",
+                    models.CharField(
+                        choices=[("tell_lead", "Tell the lead"), ("climb", "Climb to the next step")],
+                        default="climb",
+                        max_length=9,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                (
+                    "calendar",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="calendars.calendar"
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "fallback",
+                    models.ForeignKey(
+                        help_text="Told when a step's contact list has nobody who can be reached.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="notifications.contact",
+                    ),
+                ),
+                (
+                    "path",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="versions",
+                        to="escalation.escalationpath",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='step',
-            name='contact_lists',
-            field=models.ManyToManyField(related_name='steps', through='escalation.StepContactList', to='notifications.contactlist'),
+            model_name="escalationpath",
+            name="current",
+            field=models.ForeignKey(
+                blank=True,
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="escalation.pathversion",
+            ),
         ),
         migrations.CreateModel(
-            name='StepTarget',
+            name="ServiceTarget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('severity', models.PositiveSmallIntegerField(choices=[(1, 'SEV1'), (2, 'SEV2'), (3, 'SEV3'), (4, 'SEV4')])),
-                ('acknowledge_within', models.DurationField(null=True)),
-                ('work_within', models.DurationField(null=True)),
-                ('step', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='targets', to='escalation.step')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "severity",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "SEV1"), (2, "SEV2"), (3, "SEV3"), (4, "SEV4")]
+                    ),
+                ),
+                ("first_response", models.DurationField(null=True)),
+                ("next_response", models.DurationField(null=True)),
+                ("resolution", models.DurationField(null=True)),
+                ("update_every", models.DurationField(null=True)),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="targets",
+                        to="escalation.pathversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='EscalationRequest',
+            name="Step",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seq', models.PositiveIntegerField()),
-                ('reason', models.TextField()),
-                ('requested_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('open', 'Open'), ('granted', 'Granted'), ('declined', 'Declined'), ('expired', 'Unanswered in time'), ('overtaken', 'The ticket moved by itself')], default='open', max_length=9)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('answer', models.TextField(blank=True)),
-                ('answered_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('ticket', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='escalation_requests', to='tickets.ticket')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField()),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "tier",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "L1"), (2, "L2"), (3, "L3"), (4, "Management")]
+                    ),
+                ),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[
+                            ("transfers", "Transfers (team and owner change)"),
+                            ("involves", "Involves (the people at work stay)"),
+                        ],
+                        default="transfers",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "telling",
+                    models.CharField(
+                        choices=[("all", "Everyone at once"), ("in_turn", "One after another")],
+                        default="all",
+                        max_length=7,
+                    ),
+                ),
+                ("wait", models.DurationField(help_text="Before the next contact, or the next round.")),
+                ("rounds", models.PositiveSmallIntegerField(default=3)),
+                ("skip_when", models.JSONField(null=True)),
+                (
+                    "calendar",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="calendars.calendar",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.team",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="steps",
+                        to="escalation.pathversion",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Standing",
+            fields=[
+                (
+                    "ticket",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="standing",
+                        serialize=False,
+                        to="tickets.ticket",
+                    ),
+                ),
+                ("seq", models.PositiveIntegerField(default=0)),
+                ("since", models.DateTimeField()),
+                ("automatic_steps", models.PositiveIntegerField(default=0)),
+                ("allowances", models.PositiveIntegerField(default=0)),
+                ("round", models.PositiveIntegerField(default=0)),
+                ("falls", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("set_aside_because", models.CharField(blank=True, max_length=500)),
+                (
+                    "version",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="escalation.pathversion",
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="escalation.step",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Escalation",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("seq", models.PositiveIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("entered", "Entered the path"),
+                            ("climb", "Climbed"),
+                            ("fall", "De-escalated"),
+                            ("return", "Reopened"),
+                            ("remap", "Path changed"),
+                        ],
+                        max_length=7,
+                    ),
+                ),
+                (
+                    "trigger",
+                    models.CharField(
+                        choices=[
+                            ("opened", "Ticket opened"),
+                            ("path", "Conditions of the path"),
+                            ("first_response", "First response overdue"),
+                            ("next_response", "Next response overdue"),
+                            ("resolution", "Resolution overdue"),
+                            ("stakeholder_update", "Stakeholder update overdue"),
+                            ("tier_time", "Time at the tier ran out"),
+                            ("acknowledge", "Nobody acknowledged"),
+                            ("request", "Requester's wish unanswered"),
+                            ("agent", "An agent"),
+                            ("lead", "A lead"),
+                            ("requester", "The requester"),
+                            ("rule", "A rule"),
+                            ("monitoring", "Monitoring"),
+                            ("reopened", "Ticket reopened"),
+                            ("changed", "Severity, category, service or organisation changed"),
+                            ("history", "Imported history"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("co_triggers", models.JSONField(default=list)),
+                ("from_tier", models.PositiveSmallIntegerField(null=True)),
+                ("to_tier", models.PositiveSmallIntegerField()),
+                ("at", models.DateTimeField()),
+                ("due_at", models.DateTimeField(null=True)),
+                ("late_by", models.DurationField(null=True)),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                ("acknowledged_via", models.CharField(blank=True, max_length=12)),
+                ("historic", models.BooleanField(default=False)),
+                (
+                    "acknowledged_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "acknowledged_contact",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="notifications.contact",
+                    ),
+                ),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "handoff",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tickets.entry",
+                    ),
+                ),
+                (
+                    "ticket",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="escalations",
+                        to="tickets.ticket",
+                    ),
+                ),
+                (
+                    "path_version",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="escalation.pathversion",
+                    ),
+                ),
+                (
+                    "from_step",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="escalation.step",
+                    ),
+                ),
+                (
+                    "to_step",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="escalation.step",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Clock",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("first_response", "First response"),
+                            ("next_response", "Next response"),
+                            ("resolution", "Resolution"),
+                            ("stakeholder_update", "Stakeholder update"),
+                            ("tier_time", "Time at this tier"),
+                            ("acknowledge", "Acknowledge"),
+                            ("next_telling", "Next telling"),
+                            ("follow_up", "Follow up"),
+                            ("request", "Answer to the requester's wish"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("fired", "Due and handled"),
+                            ("met", "Met"),
+                            ("cancelled", "No longer wanted"),
+                        ],
+                        default="running",
+                        max_length=9,
+                    ),
+                ),
+                ("seq", models.PositiveIntegerField(null=True)),
+                ("round", models.PositiveIntegerField(default=0)),
+                ("started_at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField()),
+                ("budget", models.DurationField()),
+                ("used", models.DurationField()),
+                ("running_since", models.DateTimeField(null=True)),
+                ("due_at", models.DateTimeField(null=True)),
+                ("warn_at", models.DateTimeField(null=True)),
+                ("warned_at", models.DateTimeField(null=True)),
+                ("fires_at", models.DateTimeField(null=True)),
+                ("pauses", models.JSONField(default=list)),
+                ("fired_at", models.DateTimeField(null=True)),
+                ("stopped_at", models.DateTimeField(null=True)),
+                (
+                    "calendar_version",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="calendars.calendarversion",
+                    ),
+                ),
+                (
+                    "ticket",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="clocks",
+                        to="tickets.ticket",
+                    ),
+                ),
+                (
+                    "path_version",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="escalation.pathversion",
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="escalation.step",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="StepContactList",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField(default=1)),
+                (
+                    "contact_list",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="notifications.contactlist",
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="step_lists",
+                        to="escalation.step",
+                    ),
+                ),
+            ],
+        ),
+        migrations.AddField(
+            model_name="step",
+            name="contact_lists",
+            field=models.ManyToManyField(
+                related_name="steps", through="escalation.StepContactList", to="notifications.contactlist"
+            ),
+        ),
+        migrations.CreateModel(
+            name="StepTarget",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "severity",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "SEV1"), (2, "SEV2"), (3, "SEV3"), (4, "SEV4")]
+                    ),
+                ),
+                ("acknowledge_within", models.DurationField(null=True)),
+                ("work_within", models.DurationField(null=True)),
+                (
+                    "step",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="targets",
+                        to="escalation.step",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="EscalationRequest",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("seq", models.PositiveIntegerField()),
+                ("reason", models.TextField()),
+                ("requested_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("granted", "Granted"),
+                            ("declined", "Declined"),
+                            ("expired", "Unanswered in time"),
+                            ("overtaken", "The ticket moved by itself"),
+                        ],
+                        default="open",
+                        max_length=9,
+                    ),
+                ),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("answer", models.TextField(blank=True)),
+                (
+                    "answered_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "ticket",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="escalation_requests",
+                        to="tickets.ticket",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('ticket', 'seq'), name='one_request_per_step')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("ticket", "seq"), name="one_request_per_step")
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='pathversion',
-            constraint=models.UniqueConstraint(fields=('path', 'number'), name='one_path_version_per_number'),
+            model_name="pathversion",
+            constraint=models.UniqueConstraint(fields=("path", "number"), name="one_path_version_per_number"),
         ),
         migrations.AddConstraint(
-            model_name='pathversion',
-            constraint=models.CheckConstraint(condition=models.Q(('warn_percent__gte', 1), ('warn_percent__lte', 99)), name='path_warns_before_due'),
+            model_name="pathversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("warn_percent__gte", 1), ("warn_percent__lte", 99)),
+                name="path_warns_before_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pathversion',
-            constraint=models.CheckConstraint(condition=models.Q(('follow_up_days__gte', 1)), name='path_follows_up'),
+            model_name="pathversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("follow_up_days__gte", 1)), name="path_follows_up"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='escalationpath',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('is_default',), name='one_default_path'),
+            model_name="escalationpath",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_default", True)), fields=("is_default",), name="one_default_path"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='escalationpath',
-            constraint=models.CheckConstraint(condition=models.Q(('is_active', False), ('is_default', True), _negated=True), name='default_path_stays_active'),
+            model_name="escalationpath",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("is_active", False), ("is_default", True), _negated=True),
+                name="default_path_stays_active",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='servicetarget',
-            constraint=models.UniqueConstraint(fields=('version', 'severity'), name='one_promise_per_severity'),
+            model_name="servicetarget",
+            constraint=models.UniqueConstraint(
+                fields=("version", "severity"), name="one_promise_per_severity"
+            ),
         ),
         migrations.AddIndex(
-            model_name='escalation',
-            index=models.Index(fields=['-at', '-id'], name='escalation_by_time'),
+            model_name="escalation",
+            index=models.Index(fields=["-at", "-id"], name="escalation_by_time"),
         ),
         migrations.AddConstraint(
-            model_name='escalation',
-            constraint=models.UniqueConstraint(fields=('ticket', 'seq'), name='one_escalation_per_seq'),
+            model_name="escalation",
+            constraint=models.UniqueConstraint(fields=("ticket", "seq"), name="one_escalation_per_seq"),
         ),
         migrations.AddConstraint(
-            model_name='escalation',
-            constraint=models.CheckConstraint(condition=models.Q(('acknowledged_at__isnull', True), models.Q(('acknowledged_via', ''), _negated=True), _connector='OR'), name='acknowledgement_says_how'),
+            model_name="escalation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("acknowledged_at__isnull", True),
+                    models.Q(("acknowledged_via", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="acknowledgement_says_how",
+            ),
         ),
         migrations.AddIndex(
-            model_name='clock',
-            index=models.Index(condition=models.Q(('fires_at__isnull', False)), fields=['fires_at', 'id'], name='clock_due'),
+            model_name="clock",
+            index=models.Index(
+                condition=models.Q(("fires_at__isnull", False)), fields=["fires_at", "id"], name="clock_due"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='clock',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('running', 'paused'))), fields=('ticket', 'kind'), name='one_live_clock_per_kind'),
+            model_name="clock",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("running", "paused"))),
+                fields=("ticket", "kind"),
+                name="one_live_clock_per_kind",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='clock',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('due_at__isnull', False), ('fires_at__isnull', False), ('state', 'running')), models.Q(models.Q(('state', 'running'), _negated=True), ('fires_at__isnull', True)), _connector='OR'), name='clock_fires_while_running'),
+            model_name="clock",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("due_at__isnull", False), ("fires_at__isnull", False), ("state", "running")),
+                    models.Q(models.Q(("state", "running"), _negated=True), ("fires_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="clock_fires_while_running",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='stepcontactlist',
-            constraint=models.UniqueConstraint(fields=('step', 'contact_list'), name='one_list_per_step'),
+            model_name="stepcontactlist",
+            constraint=models.UniqueConstraint(fields=("step", "contact_list"), name="one_list_per_step"),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.UniqueConstraint(fields=('version', 'position'), name='one_step_per_position'),
+            model_name="step",
+            constraint=models.UniqueConstraint(fields=("version", "position"), name="one_step_per_position"),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.CheckConstraint(condition=models.Q(('tier__in', [1, 2, 3, 4])), name='step_tier_known'),
+            model_name="step",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("tier__in", [1, 2, 3, 4])), name="step_tier_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.CheckConstraint(condition=models.Q(('position__gte', 1)), name='step_position_from_one'),
+            model_name="step",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("position__gte", 1)), name="step_position_from_one"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.CheckConstraint(condition=models.Q(('rounds__gte', 1)), name='step_tells_at_least_once'),
+            model_name="step",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("rounds__gte", 1)), name="step_tells_at_least_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='steptarget',
-            constraint=models.UniqueConstraint(fields=('step', 'severity'), name='one_target_per_severity'),
+            model_name="steptarget",
+            constraint=models.UniqueConstraint(fields=("step", "severity"), name="one_target_per_severity"),
         ),
         migrations.AddConstraint(
-            model_name='steptarget',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('acknowledge_within__isnull', True), ('acknowledge_within__gt', datetime.timedelta(0)), _connector='OR'), models.Q(('work_within__isnull', True), ('work_within__gt', datetime.timedelta(0)), _connector='OR')), name='step_target_positive'),
+            model_name="steptarget",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("acknowledge_within__isnull", True),
+                        ("acknowledge_within__gt", datetime.timedelta(0)),
+                        _connector="OR",
+                    ),
+                    models.Q(
+                        ("work_within__isnull", True),
+                        ("work_within__gt", datetime.timedelta(0)),
+                        _connector="OR",
+                    ),
+                ),
+                name="step_target_positive",
+            ),
         ),
     ]

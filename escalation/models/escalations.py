@@ -116,7 +116,9 @@ class EscalationRequest(models.Model):
         EXPIRED = "expired", "Unanswered in time"
         OVERTAKEN = "overtaken", "The ticket moved by itself"
 
-    ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="escalation_requests", db_index=False)
+    ticket = models.ForeignKey(
+        Ticket, on_delete=models.PROTECT, related_name="escalation_requests", db_index=False
+    )
     seq = models.PositiveIntegerField()
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     reason = models.TextField()
@@ -133,5 +135,3 @@ class EscalationRequest(models.Model):
 
     def __str__(self) -> str:
         return f"wish for #{self.ticket_id}: {self.get_state_display().lower()}"
-
-

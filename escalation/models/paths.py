@@ -12,7 +12,6 @@ from calendars.models import Calendar
 from notifications.models import Contact, ContactList
 from tickets.models import Severity
 
-
 ZERO = dt.timedelta(0)
 
 
@@ -21,9 +20,12 @@ class EscalationPath(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     description = models.CharField(max_length=300, blank=True)
-    position = models.PositiveIntegerField(default=100, help_text="Paths are tried from the lowest position on.")
+    position = models.PositiveIntegerField(
+        default=100, help_text="Paths are tried from the lowest position on."
+    )
     is_default = models.BooleanField(
-        default=False, help_text="Taken when no other path matches; there is exactly one, and it can't be deleted."
+        default=False,
+        help_text="Taken when no other path matches; there is exactly one, and it can't be deleted.",
     )
     is_active = models.BooleanField("active", default=True)
     current = models.ForeignKey(
@@ -134,9 +136,7 @@ class StepContactList(models.Model):
     position = models.PositiveSmallIntegerField(default=1)
 
     class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=["step", "contact_list"], name="one_list_per_step"),
-        )
+        constraints = (models.UniqueConstraint(fields=["step", "contact_list"], name="one_list_per_step"),)
 
     def __str__(self) -> str:
         return f"{self.contact_list} at {self.step}"
@@ -181,5 +181,3 @@ class ServiceTarget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version}, {self.get_severity_display()}"
-
-

@@ -39,12 +39,16 @@ def escalate(
     """Climb to the next step, or to `to_position`, which needs a reason when steps are skipped.
 
     Any agent may escalate any ticket they can see, without approval and without owning it. `handoff` is written as an
-    entry first. Raises Moved (the ticket changed step since `seen_seq`), Refused (no reason, no step above), NotAllowed.
+    entry first. Raises Moved (the ticket changed step since `seen_seq`), Refused (no reason, no step above) and
+    NotAllowed.
     """
     permit(actor, Verb.ESCALATE)
     if not reason.strip() and actor is not None:
         raise Refused(
-            "Escalating needs a reason.", field="reason", value="", mend="Say in a sentence why the next tier."
+            "Escalating needs a reason.",
+            field="reason",
+            value="",
+            mend="Say in a sentence why the next tier.",
         )
     with working() as work:
         state = hold_state(work, ticket_id)
@@ -133,9 +137,7 @@ def deescalate(
         return escalation
 
 
-def request_escalation(
-    *, ticket_id: int, actor: User, reason: str, now: dt.datetime
-) -> EscalationRequest:
+def request_escalation(*, ticket_id: int, actor: User, reason: str, now: dt.datetime) -> EscalationRequest:
     """Ask, as the requester, that the ticket climbs: once per step; the lead grants or declines.
 
     Unanswered within the step's acknowledge time it climbs one step, never into management by itself. Raises Refused,
@@ -143,9 +145,7 @@ def request_escalation(
     """
     permit(actor, Verb.REQUEST_ESCALATION)
     if not reason.strip():
-        raise Refused(
-            "Please say why it can't wait.", field="reason", value="", mend="A sentence is enough."
-        )
+        raise Refused("Please say why it can't wait.", field="reason", value="", mend="A sentence is enough.")
     with working() as work:
         state = hold_state(work, ticket_id)
         _check_visible(state, actor)

@@ -263,9 +263,9 @@ class Plan:
         for ticket_id, state in self.overtaken.items():
             by_state.setdefault(state, []).append(ticket_id)
         for state_name, ids in by_state.items():
-            EscalationRequest.objects.filter(
-                ticket_id__in=ids, state=EscalationRequest.State.OPEN
-            ).update(state=state_name, answered_at=self.now)
+            EscalationRequest.objects.filter(ticket_id__in=ids, state=EscalationRequest.State.OPEN).update(
+                state=state_name, answered_at=self.now
+            )
 
     def _personal_messages(self) -> Iterable[Message]:
         if not self.personal:
@@ -286,12 +286,7 @@ class Plan:
                     wanted.append((item, owner))
                     if lead is not None and lead != owner:
                         wanted.append((item, lead))
-        return reach_users(
-            [
-                (item.state, user, item.kind, item.context)
-                for item, user in wanted
-            ]
-        )
+        return reach_users([(item.state, user, item.kind, item.context) for item, user in wanted])
 
 
 def ladder_row(state: State) -> LadderRow:

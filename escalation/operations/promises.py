@@ -97,7 +97,9 @@ def finish(plan: Plan, state: State) -> None:
 def resume_resolution(plan: Plan, states: Iterable[State]) -> None:
     """Let the resolution of reopened tickets run on with what was left; a breach never fires twice (DESIGN 3)."""
     by_ticket = {state.ticket.pk: state for state in states}
-    rows = Clock.objects.filter(ticket_id__in=by_ticket, kind=Clock.Kind.RESOLUTION).order_by("ticket_id", "-pk")
+    rows = Clock.objects.filter(ticket_id__in=by_ticket, kind=Clock.Kind.RESOLUTION).order_by(
+        "ticket_id", "-pk"
+    )
     last: dict[int, Clock] = {}
     for clock in rows:
         last.setdefault(clock.ticket_id, clock)

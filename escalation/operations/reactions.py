@@ -34,6 +34,9 @@ REPATHS = (kinds.SEVERITY_CHANGED, kinds.FIELD_CHANGED)
 PATH_FIELDS = ("category", "service", "organisation")
 
 
+HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, *REPATHS})
+
+
 def react(work: Work, events: Sequence[Event]) -> None:
     """Draw the consequences of a batch of ticket events, in the transaction that recorded them.
 
@@ -41,62 +44,82 @@ def react(work: Work, events: Sequence[Event]) -> None:
     """
     live = [event for event in events if not event.historic and not event.ticket.historic]
     opened = [event for event in live if event.kind == kinds.OPENED]
-    rest = [event for event in live if event.kind in HANDLED]
     if opened:
         _enter_paths(work, opened)
-    if not rest:
-        return
-    states = load_states(work, {event.ticket_id for event in rest})
-    if not states:
-        return
-    now = max(event.at for event in rest)
-    plan = Plan(work, now=now)
-    plan.calendars.learn([state.path for state in states.values()])
-    allowed = _who_engages(rest, states)
-    repathed: dict[int, State] = {}
-    reopened: list[State] = []
-    rose: set[int] = set()
-    taken: list[tuple[State, User]] = []
-    for event in rest:
-        state = states.get(event.ticket_id)
-        if state is None:
-            continue
-        ticket = state.ticket
+    rest = [event for event in live if event.kind in HANDLED]
+    states = load_states(work, {event.ticket_id for event in rest}) if rest else {}
+    if states:
+        reaction = _Reaction(work, rest, states)
+        for event in rest:
+            if event.ticket_id in states:
+                reaction.see(event, states[event.ticket_id])
+        reaction.conclude()
+
+
+class _Reaction:
+    """What follows from one batch of events: seen one by one, concluded together."""
+
+    def __init__(self, work: Work, events: Sequence[Event], states: dict[int, State]) -> None:
+        self.cause = events[0]
+        self.plan = Plan(work, now=max(event.at for event in events))
+        self.plan.calendars.learn([state.path for state in states.values()])
+        self.allowed = _who_engages(events, states)
+        self.reopened: list[State] = []
+        self.repathed: dict[int, State] = {}
+        self.rose: set[int] = set()
+        self.taken: list[tuple[State, User]] = []
+
+    def see(self, event: Event, state: State) -> None:
+        """Take one event into account."""
         if event.kind in ENGAGES or event.kind == kinds.ASSIGNED:
-            _converse(plan, state, event)
-            if (event.ticket_id, event.actor_id) in allowed and not state.acknowledged and ticket.is_open:
-                via = "taken" if event.kind == kinds.ASSIGNED else "reply"
-                apply_acknowledgement(plan, state, user=event.actor, contact=None, via=via)
-                if via == "reply" and takes_ticket(state, event.actor) and event.actor is not None:
-                    taken.append((state, event.actor))
+            _converse(self.plan, state, event)
+            self._engage(event, state)
         elif event.kind == kinds.STATUS_CHANGED:
-            if not ticket.is_open:
-                _finish(plan, state)
+            if not state.ticket.is_open:
+                _finish(self.plan, state)
             elif event.data.get("reopened"):
-                reopened.append(state)
+                self.reopened.append(state)
             else:
-                apply_waiting(plan, state)
-        elif event.kind == kinds.SEVERITY_CHANGED or event.data.get("field") in PATH_FIELDS:
-            if ticket.is_open:
-                repathed[ticket.pk] = state
-                if event.kind == kinds.SEVERITY_CHANGED and event.data["to"] < event.data["from"]:
-                    rose.add(ticket.pk)
-    if reopened:
-        resume_resolution(plan, reopened)
-        for state in reopened:
-            _return(plan, state)
-    if repathed:
-        _choose_anew(plan, list(repathed.values()), rose)
-    if plan.touched:
-        plan.flush(cause=rest[0])
-    for state, user in taken:
-        if state.ticket.assignee_id is None:
-            assign_ticket(
-                ticket_id=state.ticket.pk, assignee=user, actor=user, now=now, reason="Answered first."
-            )
+                apply_waiting(self.plan, state)
+        elif state.ticket.is_open and _may_change_path(event):
+            self.repathed[event.ticket_id] = state
+            if event.kind == kinds.SEVERITY_CHANGED and event.data["to"] < event.data["from"]:
+                self.rose.add(event.ticket_id)
+
+    def _engage(self, event: Event, state: State) -> None:
+        """Take an answer, a note or a taking by those of the step for their acknowledgement."""
+        if (event.ticket_id, event.actor_id) not in self.allowed or state.acknowledged:
+            return
+        if not state.ticket.is_open:
+            return
+        via = "taken" if event.kind == kinds.ASSIGNED else "reply"
+        apply_acknowledgement(self.plan, state, user=event.actor, contact=None, via=via)
+        if via == "reply" and event.actor is not None and takes_ticket(state, event.actor):
+            self.taken.append((state, event.actor))
+
+    def conclude(self) -> None:
+        """Write what follows."""
+        if self.reopened:
+            resume_resolution(self.plan, self.reopened)
+            for state in self.reopened:
+                _return(self.plan, state)
+        if self.repathed:
+            _choose_anew(self.plan, list(self.repathed.values()), self.rose)
+        if self.plan.touched:
+            self.plan.flush(cause=self.cause)
+        for state, user in self.taken:
+            if state.ticket.assignee_id is None:
+                assign_ticket(
+                    ticket_id=state.ticket.pk,
+                    assignee=user,
+                    actor=user,
+                    now=self.plan.now,
+                    reason="Answered first.",
+                )
 
 
-HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, *REPATHS})
+def _may_change_path(event: Event) -> bool:
+    return event.kind == kinds.SEVERITY_CHANGED or event.data.get("field") in PATH_FIELDS
 
 
 def _enter_paths(work: Work, opened: Sequence[Event]) -> None:
@@ -230,5 +253,3 @@ def _restart(plan: Plan, state: State, at: dt.datetime) -> None:
         start_tier_time(plan, state, at)
         return
     begin_step(plan, state, at)
-
-

@@ -169,7 +169,9 @@ def move(
     return escalation
 
 
-def again(plan: Plan, state: State, *, trigger: str, begin: dt.datetime, due_at: dt.datetime | None = None) -> None:
+def again(
+    plan: Plan, state: State, *, trigger: str, begin: dt.datetime, due_at: dt.datetime | None = None
+) -> None:
     """Tell the same step again with fresh clocks: at the top, and where a reopened ticket stands already.
 
     The acknowledgement is cleared; rounds go on rising, so that every telling stays unique (DESIGN 3, the top).

@@ -72,7 +72,9 @@ def tell(tellings: Sequence[Telling], *, now: dt.datetime) -> Told:
     for telling in wanted:
         state, step = telling.state, telling.state.step
         rungs = _in_order(rung for list_id in step.list_ids for rung in resolved.get(list_id, ()))
-        if not any(rung.reachable and rung.wanted(state.ticket.severity, max(rung.from_round, 1)) for rung in rungs):
+        if not any(
+            rung.reachable and rung.wanted(state.ticket.severity, max(rung.from_round, 1)) for rung in rungs
+        ):
             nobody.append((telling, state.standing.round if telling.after_dead else _next_round(telling)))
             continue
         round_number, recipients = _round(telling, rungs, already)

@@ -14,7 +14,15 @@ WARNING = frozenset({*PROMISES, "stakeholder_update", "tier_time"})
 _RANK = {
     kind: rank
     for rank, kind in enumerate(
-        ("tier_time", "acknowledge", "resolution", "first_response", "next_response", "stakeholder_update", "request")
+        (
+            "tier_time",
+            "acknowledge",
+            "resolution",
+            "first_response",
+            "next_response",
+            "stakeholder_update",
+            "request",
+        )
     )
 }
 
@@ -72,7 +80,9 @@ def decide(path: PathRule, step: StepRule, dues: tuple[Due, ...], now: dt.dateti
     fired = [due for due in dues if due.due_at <= now]
     early = [due for due in dues if due.due_at > now]
     warn = tuple(d.kind for d in early if _warns(d, now))
-    late_warnings = tuple(d.kind for d in fired if d.kind in WARNING and not d.warned and d.warn_at is not None)
+    late_warnings = tuple(
+        d.kind for d in fired if d.kind in WARNING and not d.warned and d.warn_at is not None
+    )
     above = path.after(step)
 
     causes: list[Cause] = []

@@ -8,175 +8,388 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_people'),
-        ('tickets', '0001_tickets'),
+        ("accounts", "0001_people"),
+        ("tickets", "0001_tickets"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ContactList',
+            name="ContactList",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('description', models.CharField(blank=True, max_length=300)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("description", models.CharField(blank=True, max_length=300)),
             ],
         ),
         migrations.CreateModel(
-            name='TickRecord',
+            name="TickRecord",
             fields=[
-                ('name', models.CharField(max_length=20, primary_key=True, serialize=False)),
-                ('completed_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField()),
-                ('runs', models.PositiveBigIntegerField(default=0)),
+                ("name", models.CharField(max_length=20, primary_key=True, serialize=False)),
+                ("completed_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField()),
+                ("runs", models.PositiveBigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
-                ('kind', models.CharField(choices=[('person', 'Person'), ('lead', 'Whoever leads the team'), ('room', 'Room (shared mailbox, channel)')], default='person', max_length=8)),
-                ('time_zone', models.CharField(default='UTC', max_length=64, validators=[accounts.models.check_time_zone])),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('team', models.ForeignKey(blank=True, help_text='For a role: whose lead is told.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='role_contacts', to='accounts.team')),
-                ('user', models.OneToOneField(blank=True, help_text="The person's account, if they have one: then acknowledging assigns the ticket to them.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='contact', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("person", "Person"),
+                            ("lead", "Whoever leads the team"),
+                            ("room", "Room (shared mailbox, channel)"),
+                        ],
+                        default="person",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "time_zone",
+                    models.CharField(
+                        default="UTC", max_length=64, validators=[accounts.models.check_time_zone]
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                (
+                    "team",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="For a role: whose lead is told.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="role_contacts",
+                        to="accounts.team",
+                    ),
+                ),
+                (
+                    "user",
+                    models.OneToOneField(
+                        blank=True,
+                        help_text="The person's account, if they have one: then acknowledging assigns the ticket to them.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="contact",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ContactListEntry',
+            name="ContactListEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField(default=1)),
-                ('when_to_reach_out', models.CharField(blank=True, help_text='In words; shown to whoever escalates and in the message.', max_length=300)),
-                ('severities', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(choices=[(1, 'SEV1'), (2, 'SEV2'), (3, 'SEV3'), (4, 'SEV4')]), blank=True, default=list, help_text='Only for these severities (1 to 4, separated by commas); empty means all.', size=None)),
-                ('from_round', models.PositiveSmallIntegerField(default=1, help_text='Told from this round on; 1 means from the start.')),
-                ('contact', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='notifications.contact')),
-                ('contact_list', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='entries', to='notifications.contactlist')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField(default=1)),
+                (
+                    "when_to_reach_out",
+                    models.CharField(
+                        blank=True,
+                        help_text="In words; shown to whoever escalates and in the message.",
+                        max_length=300,
+                    ),
+                ),
+                (
+                    "severities",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.PositiveSmallIntegerField(
+                            choices=[(1, "SEV1"), (2, "SEV2"), (3, "SEV3"), (4, "SEV4")]
+                        ),
+                        blank=True,
+                        default=list,
+                        help_text="Only for these severities (1 to 4, separated by commas); empty means all.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "from_round",
+                    models.PositiveSmallIntegerField(
+                        default=1, help_text="Told from this round on; 1 means from the start."
+                    ),
+                ),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="entries",
+                        to="notifications.contact",
+                    ),
+                ),
+                (
+                    "contact_list",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="entries",
+                        to="notifications.contactlist",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'contact list entries',
+                "verbose_name_plural": "contact list entries",
             },
         ),
         migrations.AddField(
-            model_name='contactlist',
-            name='contacts',
-            field=models.ManyToManyField(related_name='lists', through='notifications.ContactListEntry', to='notifications.contact'),
+            model_name="contactlist",
+            name="contacts",
+            field=models.ManyToManyField(
+                related_name="lists", through="notifications.ContactListEntry", to="notifications.contact"
+            ),
         ),
         migrations.CreateModel(
-            name='ContactMethod',
+            name="ContactMethod",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=[('email', 'Email')], default='email', max_length=20)),
-                ('address', models.CharField(max_length=254)),
-                ('position', models.PositiveSmallIntegerField(default=1)),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('proven_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('failing_since', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('contact', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='methods', to='notifications.contact')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("channel", models.CharField(choices=[("email", "Email")], default="email", max_length=20)),
+                ("address", models.CharField(max_length=254)),
+                ("position", models.PositiveSmallIntegerField(default=1)),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                ("proven_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("failing_since", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="methods",
+                        to="notifications.contact",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Notification',
+            name="Notification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=40)),
-                ('group', models.CharField(blank=True, max_length=60)),
-                ('seq', models.PositiveIntegerField(null=True)),
-                ('round', models.PositiveIntegerField(null=True)),
-                ('channel', models.CharField(default='email', max_length=20)),
-                ('address', models.CharField(max_length=254)),
-                ('context', models.JSONField(default=dict)),
-                ('message_id', models.CharField(max_length=120, unique=True)),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('sending', 'Sending'), ('sent', 'Sent'), ('dead', 'Dead letter'), ('withdrawn', 'Withdrawn')], default='pending', max_length=9)),
-                ('created_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField()),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('withdrawn_at', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('dead_at', models.DateTimeField(null=True)),
-                ('handled_at', models.DateTimeField(null=True)),
-                ('answer', models.CharField(blank=True, max_length=500)),
-                ('contact', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='notifications', to='notifications.contact')),
-                ('method', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='notifications.contactmethod')),
-                ('ticket', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='notifications', to='tickets.ticket')),
-                ('user', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='notifications', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("group", models.CharField(blank=True, max_length=60)),
+                ("seq", models.PositiveIntegerField(null=True)),
+                ("round", models.PositiveIntegerField(null=True)),
+                ("channel", models.CharField(default="email", max_length=20)),
+                ("address", models.CharField(max_length=254)),
+                ("context", models.JSONField(default=dict)),
+                ("message_id", models.CharField(max_length=120, unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("sending", "Sending"),
+                            ("sent", "Sent"),
+                            ("dead", "Dead letter"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="pending",
+                        max_length=9,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("due_at", models.DateTimeField()),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("withdrawn_at", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("dead_at", models.DateTimeField(null=True)),
+                ("handled_at", models.DateTimeField(null=True)),
+                ("answer", models.CharField(blank=True, max_length=500)),
+                (
+                    "contact",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notifications",
+                        to="notifications.contact",
+                    ),
+                ),
+                (
+                    "method",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="notifications.contactmethod",
+                    ),
+                ),
+                (
+                    "ticket",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notifications",
+                        to="tickets.ticket",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notifications",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('attempt', models.PositiveSmallIntegerField()),
-                ('at', models.DateTimeField()),
-                ('ok', models.BooleanField()),
-                ('answer', models.CharField(blank=True, max_length=500)),
-                ('notification', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='notifications.notification')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("attempt", models.PositiveSmallIntegerField()),
+                ("at", models.DateTimeField()),
+                ("ok", models.BooleanField()),
+                ("answer", models.CharField(blank=True, max_length=500)),
+                (
+                    "notification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="notifications.notification",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
+                "verbose_name_plural": "deliveries",
             },
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'lead'), ('team__isnull', False), ('user__isnull', True)), models.Q(models.Q(('kind', 'lead'), _negated=True), ('team__isnull', True)), _connector='OR'), name='contact_role_has_team'),
+            model_name="contact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "lead"), ("team__isnull", False), ("user__isnull", True)),
+                    models.Q(models.Q(("kind", "lead"), _negated=True), ("team__isnull", True)),
+                    _connector="OR",
+                ),
+                name="contact_role_has_team",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contactlistentry',
-            constraint=models.UniqueConstraint(fields=('contact_list', 'contact'), name='one_entry_per_contact'),
+            model_name="contactlistentry",
+            constraint=models.UniqueConstraint(
+                fields=("contact_list", "contact"), name="one_entry_per_contact"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contactlistentry',
-            constraint=models.CheckConstraint(condition=models.Q(('from_round__gte', 1)), name='entry_round_positive'),
+            model_name="contactlistentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("from_round__gte", 1)), name="entry_round_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contactmethod',
-            constraint=models.UniqueConstraint(fields=('contact', 'channel', 'address'), name='one_method_per_address'),
+            model_name="contactmethod",
+            constraint=models.UniqueConstraint(
+                fields=("contact", "channel", "address"), name="one_method_per_address"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['due_at', 'id'], name='outbox_due'),
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("state", "pending")), fields=["due_at", "id"], name="outbox_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('state', 'sending')), fields=['lease_until', 'id'], name='outbox_leased'),
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("state", "sending")), fields=["lease_until", "id"], name="outbox_leased"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('state__in', ('pending', 'sending'))), fields=['group'], name='outbox_by_group'),
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("state__in", ("pending", "sending"))),
+                fields=["group"],
+                name="outbox_by_group",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('handled_at__isnull', True), ('state', 'dead')), fields=['dead_at', 'id'], name='outbox_dead'),
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("handled_at__isnull", True), ("state", "dead")),
+                fields=["dead_at", "id"],
+                name="outbox_dead",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['ticket', 'id'], name='outbox_by_ticket'),
+            model_name="notification",
+            index=models.Index(fields=["ticket", "id"], name="outbox_by_ticket"),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['contact', '-id'], name='outbox_by_contact'),
+            model_name="notification",
+            index=models.Index(fields=["contact", "-id"], name="outbox_by_contact"),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(fields=['user', '-id'], name='outbox_by_user'),
+            model_name="notification",
+            index=models.Index(fields=["user", "-id"], name="outbox_by_user"),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.UniqueConstraint(condition=models.Q(('round__isnull', False)), fields=('ticket', 'seq', 'round', 'contact', 'method'), name='one_telling_per_round', nulls_distinct=False),
+            model_name="notification",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("round__isnull", False)),
+                fields=("ticket", "seq", "round", "contact", "method"),
+                name="one_telling_per_round",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ('pending', 'sending', 'sent', 'dead', 'withdrawn'))), name='notification_state_known'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ("pending", "sending", "sent", "dead", "withdrawn"))),
+                name="notification_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_token__isnull', False), ('lease_until__isnull', False), ('state', 'sending')), models.Q(models.Q(('state', 'sending'), _negated=True), ('lease_token__isnull', True), ('lease_until__isnull', True)), _connector='OR'), name='notification_leased_while_sending'),
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("lease_token__isnull", False), ("lease_until__isnull", False), ("state", "sending")
+                    ),
+                    models.Q(
+                        models.Q(("state", "sending"), _negated=True),
+                        ("lease_token__isnull", True),
+                        ("lease_until__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="notification_leased_while_sending",
+            ),
         ),
     ]

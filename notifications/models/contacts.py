@@ -67,9 +67,7 @@ class ContactMethod(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(
-                fields=["contact", "channel", "address"], name="one_method_per_address"
-            ),
+            models.UniqueConstraint(fields=["contact", "channel", "address"], name="one_method_per_address"),
         )
 
     def __str__(self) -> str:

@@ -29,7 +29,9 @@ class Notification(models.Model):
     contact = models.ForeignKey(
         Contact, on_delete=models.PROTECT, null=True, related_name="notifications", db_index=False
     )
-    method = models.ForeignKey(ContactMethod, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
+    method = models.ForeignKey(
+        ContactMethod, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -82,7 +84,9 @@ class Notification(models.Model):
                 fields=["group"], condition=Q(state__in=("pending", "sending")), name="outbox_by_group"
             ),
             models.Index(
-                fields=["dead_at", "id"], condition=Q(state="dead", handled_at__isnull=True), name="outbox_dead"
+                fields=["dead_at", "id"],
+                condition=Q(state="dead", handled_at__isnull=True),
+                name="outbox_dead",
             ),
             models.Index(fields=["ticket", "id"], name="outbox_by_ticket"),
             models.Index(fields=["contact", "-id"], name="outbox_by_contact"),

@@ -52,11 +52,13 @@
     const full = wall ? Math.max(190, innerWidth * 0.15) : 172;
     let result = pack(chips, full, room, MOST_ROWS);
     const dense = !result.fits;
-    if (dense) result = pack(chips, DENSE_WIDTH, room, MOST_DENSE);
+    const narrow = wall ? Math.max(DENSE_WIDTH, innerWidth * 0.095) : DENSE_WIDTH;
+    if (dense) result = pack(chips, narrow, room, wall ? MOST_ROWS + 1 : MOST_DENSE);
     lane.classList.toggle("dense", dense);
-    const width = dense ? DENSE_WIDTH : full;
+    const width = dense ? narrow : full;
     const pad = dense ? 7 : 9;
-    const step = dense ? 27 : wall ? Math.max(40, innerHeight * 0.039) : 36;
+    // The sizes of --row in board.css.
+    const step = wall ? Math.max(dense ? 32 : 40, innerHeight * (dense ? 0.032 : 0.039)) : dense ? 27 : 36;
     let rows = 0;
     for (const [chip, x, row] of result.places) {
       rowOf.set(chip.id, row);

@@ -33,7 +33,12 @@ class World:
 
     def as_role(self, name: str) -> User | None:
         """Return who plays a role in the tables of the tests."""
-        known = {"stranger": self.stranger, "colleague": self.colleague, "narrowed": self.narrowed, "nobody": None}
+        known = {
+            "stranger": self.stranger,
+            "colleague": self.colleague,
+            "narrowed": self.narrowed,
+            "nobody": None,
+        }
         return known[name] if name in known else getattr(self.house, name)
 
 
@@ -82,9 +87,15 @@ def call_as(user: User | None, method: str, path: str, body: Any = None, **heade
         headers = {"Authorization": f"Token {token}", **headers}
     more: dict[str, Any] = {}
     if body is not None:
-        more = {"data": body if isinstance(body, str | bytes) else json.dumps(body), "content_type": "application/json"}
+        more = {
+            "data": body if isinstance(body, str | bytes) else json.dumps(body),
+            "content_type": "application/json",
+        }
     return Client(raise_request_exception=True).generic(
-        method.upper(), f"/api/v1/{path}", headers={key.replace("_", "-"): value for key, value in headers.items()}, **more
+        method.upper(),
+        f"/api/v1/{path}",
+        headers={key.replace("_", "-"): value for key, value in headers.items()},
+        **more,
     )
 
 

@@ -16,7 +16,18 @@ from tests.house import House
 from tickets.models import Ticket
 from tickets.operations import Upload, add_note, add_reply, assign_ticket
 
-ROLES = ("nobody", "stranger", "requester", "colleague", "narrowed", "agent", "second", "lead", "manager", "admin")
+ROLES = (
+    "nobody",
+    "stranger",
+    "requester",
+    "colleague",
+    "narrowed",
+    "agent",
+    "second",
+    "lead",
+    "manager",
+    "admin",
+)
 
 
 def row(nobody: int, stranger: int, requester: int, narrowed: int, agent: int, lead: int) -> dict[str, int]:
@@ -114,7 +125,9 @@ def place(world: World, tmp_path: Path, settings: Any) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize(("method", "path", "body", "answers"), TABLE, ids=[f"{line[0]} {line[1]}" for line in TABLE])
+@pytest.mark.parametrize(
+    ("method", "path", "body", "answers"), TABLE, ids=[f"{line[0]} {line[1]}" for line in TABLE]
+)
 def test_each_role_gets_what_it_may(
     method: str,
     path: str,
@@ -149,7 +162,9 @@ def test_only_the_current_step_or_a_lead_hands_back(world: World, call: Call) ->
     body = {"seq": 1, "to_position": 1, "reason": "Desk can do it"}
 
     got = {
-        role: call(world.as_role(role), "POST", f"tickets/{at_network(world.house).pk}/deescalate/", body).status_code
+        role: call(
+            world.as_role(role), "POST", f"tickets/{at_network(world.house).pk}/deescalate/", body
+        ).status_code
         for role in AT_NETWORK
     }
 
@@ -177,13 +192,20 @@ def test_only_leads_answer_wishes(verb: str, world: World, call: Call) -> None:
         path = f"escalation-requests/{wish.pk}/{verb}/"
         got[role] = call(world.as_role(role), "POST", path, {"reason": "Because"}).status_code
 
-    assert got == {"nobody": 401, "stranger": 404, "requester": 403, "narrowed": 404, "agent": 403, "lead": 200}
+    assert got == {
+        "nobody": 401,
+        "stranger": 404,
+        "requester": 403,
+        "narrowed": 404,
+        "agent": 403,
+        "lead": 200,
+    }
 
 
 def operations() -> list[tuple[str, str]]:
     """Return every operation of the committed OpenAPI document."""
     text = (environment.BASE_DIR / "docs/openapi.yaml").read_text()
-    document = yaml.load(text, yaml.CSafeLoader)  # noqa: S506 the safe one, in C
+    document = yaml.load(text, yaml.CSafeLoader)
     return [
         (method.upper(), path)
         for path, item in document["paths"].items()

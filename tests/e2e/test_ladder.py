@@ -54,21 +54,20 @@ def workers(live: Live, mailbox: mail.Mailbox) -> Iterator[None]:
         "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{live.database}",
         "EMAIL_URL": f"smtp://{mailbox.host}:{mailbox.port}",
     }
-    running = []
     log = (live.log.parent / "workers.log").open("wb")
-    for process in processes():
-        if process.name in ("engine", "delivery", "beat"):
-            running.append(
-                subprocess.Popen(
-                    process.command,
-                    cwd=environment.BASE_DIR,
-                    env=env | process.extra,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
-                )
-            )
+    running = [
+        subprocess.Popen(
+            process.command,
+            cwd=environment.BASE_DIR,
+            env=env | process.extra,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
+        )
+        for process in processes()
+        if process.name in ("engine", "delivery", "beat")
+    ]
     for engine in ("escalation", "notifications"):
         wait_for(f"a tick of {engine}", lambda engine=engine: last_tick(engine))
     yield
@@ -85,9 +84,9 @@ def quick_path(house: House) -> Category:
     category = Category.objects.create(name=f"Payments {uuid.uuid4().hex[:8]}")
     desk, *rest = steps_for(house, wait=WAIT, rounds=3)
     hour = dt.timedelta(hours=1)
-    times = {severity: (TO_ACKNOWLEDGE, hour) for severity in SEVERITIES}
+    times = dict.fromkeys(SEVERITIES, (TO_ACKNOWLEDGE, hour))
     top = {severity: (dt.timedelta(minutes=2), hour) for severity in SEVERITIES}
-    queue = {severity: (None, 4 * SECOND) for severity in SEVERITIES}
+    queue = dict.fromkeys(SEVERITIES, (None, 4 * SECOND))
     spec = default_spec(
         house,
         name=category.name,
@@ -151,15 +150,21 @@ def test_a_ticket_nobody_touches_climbs_to_management_and_is_acknowledged_by_lin
     wait_for("the acknowledgement", lambda: Escalation.objects.get(ticket=ticket, seq=3).acknowledged_at)
 
     # and each contact of each list was told once per round, and nothing more is told for two full intervals
-    wait_for("quiet", lambda: not Notification.objects.filter(ticket=ticket, state__in=("pending", "sending")))
+    wait_for(
+        "quiet", lambda: not Notification.objects.filter(ticket=ticket, state__in=("pending", "sending"))
+    )
     sent = len(of_ticket(mailbox, ticket))
     rows = Notification.objects.filter(ticket=ticket, round__isnull=False)
     keys = list(rows.values_list("seq", "round", "contact"))
     assert len(keys) == len(set(keys))
     for seq, tier in ((1, 2), (2, 3), (3, 4)):
-        people = {f"{name}{tag}@example.org" for name in (f"duty{tier}", ("", "", "aisha", "tomas", "ilse")[tier])}
+        people = {
+            f"{name}{tag}@example.org" for name in (f"duty{tier}", ("", "", "aisha", "tomas", "ilse")[tier])
+        }
         for number in rows.filter(seq=seq).values_list("round", flat=True).distinct():
-            assert sorted(rows.filter(seq=seq, round=number).values_list("address", flat=True)) == sorted(people)
+            assert sorted(rows.filter(seq=seq, round=number).values_list("address", flat=True)) == sorted(
+                people
+            )
     time.sleep((2 * WAIT).total_seconds() + 1)
     assert len(of_ticket(mailbox, ticket)) == sent
     assert rows.count() == len(keys)

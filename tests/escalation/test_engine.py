@@ -58,7 +58,7 @@ def test_an_untouched_ticket_climbs_to_management_each_step_on_its_due(house: Ho
     ticket = house.open(severity=1)
     seen = []
 
-    for minute in range(0, 80):
+    for minute in range(80):
         tick(now=house.now + minute * MIN + SECOND)
         seen.append(at_tier(ticket))
 
@@ -73,7 +73,9 @@ def test_an_untouched_ticket_climbs_to_management_each_step_on_its_due(house: Ho
     )
 
 
-def test_after_an_acknowledgement_nobody_else_is_told_until_the_time_at_the_tier_is_over(house: House) -> None:
+def test_after_an_acknowledgement_nobody_else_is_told_until_the_time_at_the_tier_is_over(
+    house: House,
+) -> None:
     ticket = house.open(severity=1)
     tick(now=house.now + 30 * MIN)
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 
 import pytest
 from django.db import connection, transaction
@@ -21,8 +20,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def house(transactional_db: None) -> Iterator[House]:
-    yield build_house()
+def house(transactional_db: None) -> House:
+    return build_house()
 
 
 def told_twice() -> int:
@@ -38,7 +37,9 @@ def test_two_ticks_at_once_decide_everything_once(house: House) -> None:
     tick(now=at + dt.timedelta(seconds=1))
 
     for ticket in tickets:
-        assert list(Escalation.objects.filter(ticket=ticket).values_list("seq", flat=True).order_by("seq")) == [0, 1]
+        assert list(
+            Escalation.objects.filter(ticket=ticket).values_list("seq", flat=True).order_by("seq")
+        ) == [0, 1]
     assert Ticket.objects.filter(tier=2).count() == 40
     assert told_twice() == 0
     assert list(verify()) == []

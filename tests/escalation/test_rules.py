@@ -17,7 +17,9 @@ NOW = dt.datetime(2026, 3, 3, 12, 0, tzinfo=dt.UTC)
 MIN = dt.timedelta(minutes=1)
 
 
-def step(position: int, tier: int, *, transfers: bool = True, skip: dict[str, object] | None = None) -> StepRule:
+def step(
+    position: int, tier: int, *, transfers: bool = True, skip: dict[str, object] | None = None
+) -> StepRule:
     return StepRule(
         id=position * 10,
         position=position,
@@ -34,7 +36,9 @@ def step(position: int, tier: int, *, transfers: bool = True, skip: dict[str, ob
     )
 
 
-def path(*steps: StepRule, climbs: tuple[str, ...] = (), conditions: dict[str, object] | None = None) -> PathRule:
+def path(
+    *steps: StepRule, climbs: tuple[str, ...] = (), conditions: dict[str, object] | None = None
+) -> PathRule:
     return PathRule(
         version_id=1,
         path_id=1,
@@ -105,7 +109,10 @@ def test_a_ticket_without_a_service_matches_no_list_of_services() -> None:
 
 
 def test_the_first_matching_path_is_taken_and_the_last_one_when_none_matches() -> None:
-    first, second = path(step(1, 1), conditions={"severities": [1]}), path(step(1, 1), conditions={"vip": True})
+    first, second = (
+        path(step(1, 1), conditions={"severities": [1]}),
+        path(step(1, 1), conditions={"vip": True}),
+    )
 
     assert choose([first, second], facts(severity=1)) is first
     assert choose([first, second], facts(severity=2)) is second
@@ -163,7 +170,12 @@ def test_decisions(
 
 @pytest.mark.parametrize(
     ("missed", "position", "owner", "lead", "to"),
-    [(0, 3, True, False, None), (1, 3, False, True, None), (2, 3, False, False, 4), (2, 1, False, True, None)],
+    [
+        (0, 3, True, False, None),
+        (1, 3, False, True, None),
+        (2, 3, False, False, 4),
+        (2, 1, False, True, None),
+    ],
 )
 def test_an_overdue_update_goes_to_owner_then_lead_then_a_step_that_involves(
     missed: int, position: int, owner: bool, lead: bool, to: int | None
@@ -195,12 +207,22 @@ def test_what_follows_a_deadline_begins_at_it_only_if_the_engine_was_punctual(la
     assert begin == (NOW - dt.timedelta(seconds=late) if late <= PUNCTUAL.total_seconds() else NOW)
 
 
-KINDS = ["tier_time", "acknowledge", "resolution", "first_response", "stakeholder_update", "request", "follow_up"]
+KINDS = [
+    "tier_time",
+    "acknowledge",
+    "resolution",
+    "first_response",
+    "stakeholder_update",
+    "request",
+    "follow_up",
+]
 
 
 @given(
     st.integers(1, 4),
-    st.lists(st.tuples(st.sampled_from(KINDS), st.integers(-90, 30), st.integers(0, 3)), unique_by=lambda x: x[0]),
+    st.lists(
+        st.tuples(st.sampled_from(KINDS), st.integers(-90, 30), st.integers(0, 3)), unique_by=lambda x: x[0]
+    ),
 )
 def test_never_more_than_one_step_and_every_due_clock_is_accounted_for(
     position: int, drawn: list[tuple[str, int, int]]

@@ -125,7 +125,12 @@ def test_editing_the_path_never_moves_a_running_clock(house: House) -> None:
     ticket = house.open()
     before = due(ticket, "tier_time")
 
-    republish(house, steps=tuple(replace(step, targets={s: (MIN, MIN) for s in SEVERITIES}) for step in steps_for(house)))
+    republish(
+        house,
+        steps=tuple(
+            replace(step, targets=dict.fromkeys(SEVERITIES, (MIN, MIN))) for step in steps_for(house)
+        ),
+    )
 
     assert due(ticket, "tier_time") == before
     tick(now=house.now + 30 * MIN)
@@ -190,11 +195,14 @@ def test_a_missed_resolution_climbs_where_the_path_says_so(house: House) -> None
 
 
 def test_an_overdue_update_reminds_the_owner_then_the_lead_then_involves_management(house: House) -> None:
-    long = {s: (None, 10 * DAY) for s in SEVERITIES}
+    long = dict.fromkeys(SEVERITIES, (None, 10 * DAY))
     desk, *_, board = steps_for(house)
     republish(
         house,
-        steps=(replace(desk, targets=long), replace(board, targets={s: (HOUR, 10 * DAY) for s in SEVERITIES})),
+        steps=(
+            replace(desk, targets=long),
+            replace(board, targets=dict.fromkeys(SEVERITIES, (HOUR, 10 * DAY))),
+        ),
         promises={s: PromiseSpec(update_every=20 * MIN) for s in SEVERITIES},
     )
     ticket = house.open()
@@ -266,9 +274,7 @@ def test_waiting_pauses_resolution_and_tier_time_and_time_used_stays_used(house:
 def test_a_waiting_ticket_comes_back_after_the_follow_up_and_its_owner_is_told(house: House) -> None:
     ticket = house.open()
     assign_ticket(ticket_id=ticket.pk, assignee=house.agent, actor=house.agent, now=house.now)
-    add_reply(
-        ticket_id=ticket.pk, body="?", actor=house.agent, now=house.now, then_status=Status.WAITING
-    )
+    add_reply(ticket_id=ticket.pk, body="?", actor=house.agent, now=house.now, then_status=Status.WAITING)
     follow_up = due(ticket, "follow_up")
     assert follow_up == house.now + 3 * DAY
 
@@ -387,7 +393,9 @@ def test_acknowledging_stops_telling_and_cancels_what_is_pending_while_the_tier_
     assert fresh(ticket).assignee == house.second
 
 
-@pytest.mark.parametrize(("who", "allowed"), [("second", True), ("lead", True), ("outsider", False), ("agent", False)])
+@pytest.mark.parametrize(
+    ("who", "allowed"), [("second", True), ("lead", True), ("outsider", False), ("agent", False)]
+)
 def test_only_the_current_step_or_a_lead_acknowledges(house: House, who: str, allowed: bool) -> None:
     ticket = at_l2(house)
     user = getattr(house, who)
@@ -481,9 +489,11 @@ def test_i_cant_tells_the_next_one_at_once(house: House) -> None:
     assert due(ticket, "next_telling") == house.now + 35 * MIN
 
 
-def test_a_queue_tells_nobody_and_taking_is_its_acknowledgement_where_the_matrix_wants_one(house: House) -> None:
+def test_a_queue_tells_nobody_and_taking_is_its_acknowledgement_where_the_matrix_wants_one(
+    house: House,
+) -> None:
     desk, *rest = steps_for(house)
-    republish(house, steps=(replace(desk, targets={s: (5 * MIN, HOUR) for s in SEVERITIES}), *rest))
+    republish(house, steps=(replace(desk, targets=dict.fromkeys(SEVERITIES, (5 * MIN, HOUR))), *rest))
     taken, untouched = house.open(), house.open()
 
     assign_ticket(ticket_id=taken.pk, assignee=house.agent, actor=house.agent, now=house.now + MIN)
@@ -518,7 +528,12 @@ def test_at_the_top_the_fallback_and_all_admins_are_told_every_interval(house: H
     run(house, 1, 58)
 
     top = {(r, a) for s, r, a, _ in tellings(ticket) if s == 3}
-    assert {(1, "duty@example.org"), (1, "ada@example.org"), (2, "duty@example.org"), (2, "ada@example.org")} <= top
+    assert {
+        (1, "duty@example.org"),
+        (1, "ada@example.org"),
+        (2, "duty@example.org"),
+        (2, "ada@example.org"),
+    } <= top
 
 
 # --- the top ------------------------------------------------------------------------------------------------------
@@ -595,7 +610,12 @@ def test_a_climb_that_makes_no_sense_is_refused(house: House, target: int | None
 
     with pytest.raises(Refused):
         escalate(
-            ticket_id=ticket.pk, seen_seq=0, to_position=target, actor=house.agent, now=house.now, reason=reason
+            ticket_id=ticket.pk,
+            seen_seq=0,
+            to_position=target,
+            actor=house.agent,
+            now=house.now,
+            reason=reason,
         )
 
 
@@ -611,7 +631,9 @@ def test_the_current_team_hands_back_once_and_then_a_lead_confirms(house: House)
     assert due(ticket, "tier_time") == at + 30 * MIN
     escalate(ticket_id=ticket.pk, seen_seq=2, actor=house.agent, now=at, reason="Fix 12 did not help.")
     with pytest.raises(NotAllowed, match="lead"):
-        deescalate(ticket_id=ticket.pk, seen_seq=3, to_position=1, actor=house.second, now=at, reason="Try 13.")
+        deescalate(
+            ticket_id=ticket.pk, seen_seq=3, to_position=1, actor=house.second, now=at, reason="Try 13."
+        )
     deescalate(ticket_id=ticket.pk, seen_seq=3, to_position=1, actor=house.lead, now=at, reason="Agreed.")
     assert fresh(ticket).tier == 1
 
@@ -665,7 +687,7 @@ def test_a_declined_wish_tells_the_requester_why(house: House) -> None:
 
 
 def test_an_unanswered_wish_climbs_but_never_into_management_by_itself(house: House) -> None:
-    long = {s: (30 * MIN, 10 * DAY) for s in SEVERITIES}
+    long = dict.fromkeys(SEVERITIES, (30 * MIN, 10 * DAY))
     republish(house, steps=tuple(replace(step, targets=long) for step in steps_for(house)))
     ticket = house.open()
     assign_ticket(ticket_id=ticket.pk, assignee=house.agent, actor=house.agent, now=house.now)
@@ -689,7 +711,12 @@ def test_an_unanswered_wish_climbs_but_never_into_management_by_itself(house: Ho
 
 def test_a_risen_severity_restarts_the_step_and_recomputes_promises_from_their_start(house: House) -> None:
     steps = steps_for(house)
-    tight = {1: (5 * MIN, 10 * MIN), 2: (10 * MIN, 30 * MIN), 3: (10 * MIN, 30 * MIN), 4: (10 * MIN, 30 * MIN)}
+    tight = {
+        1: (5 * MIN, 10 * MIN),
+        2: (10 * MIN, 30 * MIN),
+        3: (10 * MIN, 30 * MIN),
+        4: (10 * MIN, 30 * MIN),
+    }
     promises = {s: PromiseSpec(resolution=(2 if s == 1 else 8) * HOUR) for s in SEVERITIES}
     republish(house, steps=(replace(steps[0], targets=tight), *steps[1:]), promises=promises)
     ticket = house.open()
@@ -706,7 +733,9 @@ def test_lowering_the_severity_lowers_no_tier_and_moves_no_step_clock(house: Hou
     ticket = at_l2(house, severity=1)
     before = due(ticket, "tier_time")
 
-    set_severity(ticket_id=ticket.pk, severity=4, actor=house.agent, now=house.now + 31 * MIN, reason="One desk.")
+    set_severity(
+        ticket_id=ticket.pk, severity=4, actor=house.agent, now=house.now + 31 * MIN, reason="One desk."
+    )
 
     assert fresh(ticket).tier == 2
     assert due(ticket, "tier_time") == before
@@ -754,7 +783,9 @@ def test_a_detail_that_no_path_asks_for_changes_no_step(house: House) -> None:
     ticket = at_l2(house)
     category = Category.objects.create(name="Network")
 
-    set_details(ticket_id=ticket.pk, changes={"category": category}, actor=house.agent, now=house.now + 31 * MIN)
+    set_details(
+        ticket_id=ticket.pk, changes={"category": category}, actor=house.agent, now=house.now + 31 * MIN
+    )
 
     assert Standing.objects.get(ticket=ticket).seq == 1
 
@@ -788,11 +819,18 @@ def test_a_reopened_ticket_returns_to_the_last_step_that_transfers_with_full_tim
     assert due(ticket, "resolution") == at + 8 * HOUR - 52 * MIN
     last = Escalation.objects.filter(ticket=ticket).latest("seq")
     assert (last.kind, last.trigger) == ("return", "reopened")
-    assert {a for s, _, a, _ in tellings(ticket) if s == last.seq} == {"tomas@example.org", "duty3@example.org"}
+    assert {a for s, _, a, _ in tellings(ticket) if s == last.seq} == {
+        "tomas@example.org",
+        "duty3@example.org",
+    }
 
 
 def test_a_breach_never_fires_twice(house: House) -> None:
-    republish(house, promises={s: PromiseSpec(resolution=10 * MIN) for s in SEVERITIES}, on_resolution_due="tell_lead")
+    republish(
+        house,
+        promises={s: PromiseSpec(resolution=10 * MIN) for s in SEVERITIES},
+        on_resolution_due="tell_lead",
+    )
     ticket = house.open()
     tick(now=house.now + 10 * MIN)
     change_status(ticket_id=ticket.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 11 * MIN)
@@ -808,7 +846,11 @@ def test_automatic_replies_never_reopen(house: House) -> None:
     change_status(ticket_id=ticket.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + MIN)
 
     add_reply(
-        ticket_id=ticket.pk, body="Out of office.", actor=house.requester, now=house.now + 2 * MIN, automatic=True
+        ticket_id=ticket.pk,
+        body="Out of office.",
+        actor=house.requester,
+        now=house.now + 2 * MIN,
+        automatic=True,
     )
 
     assert fresh(ticket).status == Status.RESOLVED
@@ -821,7 +863,9 @@ def test_the_engine_costs_the_same_for_many_tickets(house: House) -> None:
     def queries(count: int, at: dt.datetime) -> int:
         for _ in range(count):
             house.open(at=at)
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             tick(now=at + 30 * MIN)
         return len(captured)
 

@@ -44,7 +44,10 @@ def test_an_open_stream_does_not_hold_up_the_end() -> None:
         for word in web("127.0.0.1", port).command
     ]
     server = subprocess.Popen(
-        command, cwd=BASE_DIR, env=os.environ | {"PYTHONPATH": str(BASE_DIR)}, preexec_fn=dying_with_me()
+        command,
+        cwd=BASE_DIR,
+        env=os.environ | {"PYTHONPATH": str(BASE_DIR)},
+        preexec_fn=dying_with_me(),  # noqa: PLW1509 tests start it from the main thread
     )
     until = time.monotonic() + 20
     while True:

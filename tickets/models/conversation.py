@@ -18,9 +18,7 @@ class EntryKind(models.TextChoices):
 class Entry(models.Model):
     """One contribution to the conversation; replies and stakeholder updates are public."""
 
-    ticket = models.ForeignKey(
-        Ticket, on_delete=models.PROTECT, related_name="entries", db_index=False
-    )
+    ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="entries", db_index=False)
     event = models.OneToOneField(Event, on_delete=models.PROTECT, related_name="entry")
     kind = models.CharField(max_length=8, choices=EntryKind)
     author = models.ForeignKey(

@@ -104,6 +104,12 @@ class Ticket(models.Model):
             models.CheckConstraint(condition=Q(severity__in=Severity.values), name="ticket_severity_known"),
             models.CheckConstraint(condition=Q(tier__in=Tier.values), name="ticket_tier_known"),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="ticket_status_known"),
+            models.CheckConstraint(condition=Q(source__in=Source.values), name="ticket_source_known"),
+            models.CheckConstraint(condition=Q(impact__in=Impact.values), name="ticket_impact_known"),
+            models.CheckConstraint(condition=Q(urgency__in=Urgency.values), name="ticket_urgency_known"),
+            models.CheckConstraint(
+                condition=Q(complexity__in=Complexity.values), name="ticket_complexity_known"
+            ),
             models.CheckConstraint(condition=~Q(subject=""), name="ticket_has_subject"),
             models.UniqueConstraint(
                 fields=["source", "source_key"],

@@ -30,9 +30,7 @@ class Event(models.Model):
     # When it really happened, for imported events; `at` is then when it was recorded.
     happened_at = models.DateTimeField(null=True)
     historic = models.BooleanField(default=False)
-    cause = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
-    )
+    cause = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     # Facts without personal text: ids, from, to, durations in seconds.
     data = models.JSONField(default=dict)
     # Salted digest of the erasable text that belongs to it (Payload or Entry).

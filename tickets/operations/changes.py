@@ -4,17 +4,24 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from accounts.models import Role, Team, User
-from accounts.operations import permit
+from accounts.models import Team, User
 from accounts.rules import Verb
 from core.errors import Refused
 from tickets import kinds
-from tickets.models import Event, Severity, Status, Ticket
+from tickets.models import Complexity, Event, Impact, Severity, Status, Ticket, Urgency
+from tickets.operations.access import hold
+from tickets.operations.words import clean_subject, clean_tag, reason_text
 from tickets.queries import severity_matrix
 from tickets.rules import is_reopening, may_follow, proposed_severity
 from tickets.timeline import NewEvent, Work, clamp, working
 
 DETAILS = ("subject", "category", "service", "organisation", "requester", "impact", "urgency", "complexity")
+_CHOICES = {"impact": Impact, "urgency": Urgency, "complexity": Complexity}
+# What a requester may set, and from where: they come back, or they are content.
+_REQUESTER_MAY = {
+    Status.OPEN: (Status.WAITING, Status.RESOLVED, Status.CLOSED),
+    Status.RESOLVED: (Status.NEW, Status.OPEN, Status.WAITING, Status.HOLD),
+}
 
 
 def assign_tickets(
@@ -31,7 +38,6 @@ def assign_tickets(
 
     A new ticket becomes open when somebody takes it. Raises Refused when the person works no tickets.
     """
-    permit(actor, Verb.WORK)
     if assignee is not None and not assignee.is_agent:
         raise Refused(
             f"{assignee} works no tickets ({assignee.get_role_display()}).",
@@ -40,21 +46,23 @@ def assign_tickets(
             mend="Take an active agent.",
         )
     with working() as work:
-        tickets = work.lock(ticket_ids)
+        tickets = hold(work, ticket_ids, actor=actor, verb=Verb.WORK)
         new: list[NewEvent] = []
         opened: list[Ticket] = []
         for ticket in tickets:
             if team is not None and team.pk != ticket.team_id:
                 facts = {"from": ticket.team_id, "to": team.pk}
                 new.append(
-                    NewEvent(ticket, kinds.TEAM_CHANGED, facts, text=_reason(reason), happened_at=happened_at)
+                    NewEvent(
+                        ticket, kinds.TEAM_CHANGED, facts, text=reason_text(reason), happened_at=happened_at
+                    )
                 )
                 ticket.team = team
             target = assignee.pk if assignee is not None else None
             if target != ticket.assignee_id:
                 facts = {"from": ticket.assignee_id, "to": target}
                 new.append(
-                    NewEvent(ticket, kinds.ASSIGNED, facts, text=_reason(reason), happened_at=happened_at)
+                    NewEvent(ticket, kinds.ASSIGNED, facts, text=reason_text(reason), happened_at=happened_at)
                 )
                 ticket.assignee = assignee
                 if assignee is not None and ticket.status == Status.NEW:
@@ -103,10 +111,13 @@ def change_statuses(
     A finished ticket comes back as open. Raises Refused naming the ticket.
     """
     # Requesters reopen and resolve their own tickets; `_check_status` keeps them to that.
-    permit(actor, Verb.WORK if actor is not None and actor.is_agent else Verb.REPLY)
+    verb = Verb.WORK if actor is not None and actor.is_agent else Verb.REPLY
     with working() as work:
-        tickets = [t for t in work.lock(ticket_ids) if t.status != status]
-        return apply_status(work, tickets, status, actor=actor, now=now, reason=reason, happened_at=happened_at)
+        held = hold(work, ticket_ids, actor=actor, verb=verb)
+        tickets = [ticket for ticket in held if ticket.status != status]
+        return apply_status(
+            work, tickets, status, actor=actor, now=now, reason=reason, happened_at=happened_at
+        )
 
 
 def change_status(
@@ -138,7 +149,10 @@ def apply_status(
     """Set the status of tickets already held, for operations that change it along with something else."""
     if status not in Status.values:
         raise Refused(
-            f"“{status}” is no status.", field="status", value=status, mend=f"Take one of {', '.join(Status.values)}."
+            f"“{status}” is no status.",
+            field="status",
+            value=status,
+            mend=f"Take one of {', '.join(Status.values)}.",
         )
     new = []
     for ticket in tickets:
@@ -151,7 +165,7 @@ def apply_status(
                 ticket,
                 kinds.STATUS_CHANGED,
                 facts,
-                text=_reason(reason),
+                text=reason_text(reason),
                 happened_at=happened_at,
                 cause=cause,
             )
@@ -173,7 +187,6 @@ def set_severities(
     *, ticket_ids: Sequence[int], severity: int, actor: User | None, now: dt.datetime, reason: str
 ) -> list[Event]:
     """Override the severity of tickets; a person must say why. Raises Refused."""
-    permit(actor, Verb.WORK)
     if severity not in Severity.values:
         raise Refused(
             f"“{severity}” is no severity.", field="severity", value=severity, mend="Take 1, 2, 3 or 4."
@@ -183,11 +196,12 @@ def set_severities(
             "Another severity needs a reason.", field="reason", value="", mend="Say why in a sentence."
         )
     with working() as work:
-        tickets = [t for t in work.lock(ticket_ids) if t.severity != severity]
+        held = hold(work, ticket_ids, actor=actor, verb=Verb.WORK)
+        tickets = [ticket for ticket in held if ticket.severity != severity]
         new = []
         for ticket in tickets:
             facts = {"from": ticket.severity, "to": severity, "by": "person" if actor else "system"}
-            new.append(NewEvent(ticket, kinds.SEVERITY_CHANGED, facts, text=_reason(reason)))
+            new.append(NewEvent(ticket, kinds.SEVERITY_CHANGED, facts, text=reason_text(reason)))
             ticket.severity = severity
             ticket.severity_overridden = True
         Ticket.objects.bulk_update(tickets, ["severity", "severity_overridden"])
@@ -207,9 +221,8 @@ def set_details(
     """Change any of DETAILS (model instances for relations).
 
     When impact or urgency change and nobody overrode the severity, the matrix proposes it anew in the same
-    transaction. Raises Refused for unknown fields.
+    transaction. Raises Refused for unknown fields and values that a field doesn't take.
     """
-    permit(actor, Verb.WORK)
     unknown = sorted(set(changes) - set(DETAILS))
     if unknown:
         raise Refused(
@@ -219,22 +232,21 @@ def set_details(
             mend=f"Take one of {', '.join(DETAILS)}.",
         )
     with working() as work:
-        (ticket,) = work.lock([ticket_id])
+        (ticket,) = hold(work, [ticket_id], actor=actor, verb=Verb.WORK)
         new: list[NewEvent] = []
         changed: list[str] = []
-        for name, value in changes.items():
+        for name, wanted in changes.items():
             before = getattr(ticket, name)
+            value = _clean_detail(name, wanted)
             if before == value:
                 continue
+            facts: dict[str, Any] = {"field": name}
+            text = reason_text(reason)
             if name == "subject":
-                value = " ".join(str(value).split())[:300]
-                if not value:
-                    raise Refused("A ticket needs a subject.", field="subject", value="", mend="Say it in a line.")
-                text: dict[str, str] | None = {"from": before, "to": value, **(_reason(reason) or {})}
-                facts: dict[str, Any] = {"field": name}
+                # Personal: what people wrote stays out of the facts, which are never erased.
+                text = {"from": before, "to": value, **(text or {})}
             else:
-                text = _reason(reason)
-                facts = {"field": name, "from": _fact(before), "to": _fact(value)}
+                facts |= {"from": _fact(before), "to": _fact(value)}
             setattr(ticket, name, value)
             changed.append(name)
             new.append(NewEvent(ticket, kinds.FIELD_CHANGED, facts, text=text))
@@ -254,23 +266,22 @@ def add_tags(
     *, ticket_ids: Sequence[int], tags: Iterable[str], actor: User | None, now: dt.datetime
 ) -> list[Event]:
     """Add tags to tickets; lower case, at most 50 characters each."""
-    return _tag(ticket_ids, set(map(_clean_tag, tags)), set(), actor, now)
+    return _tag(ticket_ids, set(map(clean_tag, tags)), set(), actor, now)
 
 
 def remove_tags(
     *, ticket_ids: Sequence[int], tags: Iterable[str], actor: User | None, now: dt.datetime
 ) -> list[Event]:
     """Take tags off tickets."""
-    return _tag(ticket_ids, set(), set(map(_clean_tag, tags)), actor, now)
+    return _tag(ticket_ids, set(), set(map(clean_tag, tags)), actor, now)
 
 
 def _tag(
     ticket_ids: Sequence[int], add: set[str], remove: set[str], actor: User | None, now: dt.datetime
 ) -> list[Event]:
-    permit(actor, Verb.WORK)
     with working() as work:
         changed, new = [], []
-        for ticket in work.lock(ticket_ids):
+        for ticket in hold(work, ticket_ids, actor=actor, verb=Verb.WORK):
             before = set(ticket.tags)
             after = (before | add) - remove
             if after == before:
@@ -283,16 +294,41 @@ def _tag(
         return work.record(new, actor=actor, now=now)
 
 
-def _clean_tag(tag: str) -> str:
-    clean = "-".join(tag.lower().split())
-    if not clean or len(clean) > 50 or "," in clean:
+def _clean_subject(value: Any) -> str:
+    subject = " ".join(str(value).split())[:300]
+    if not subject:
+        raise Refused("A ticket needs a subject.", field="subject", value="", mend="Say it in a line.")
+    return subject
+
+
+def _clean_detail(name: str, value: Any) -> Any:
+    if name == "subject":
+        return clean_subject(str(value))
+    choices = _CHOICES.get(name)
+    if choices is not None and value not in choices.values:
         raise Refused(
-            f"“{tag}” is no tag.", field="tags", value=tag, mend="Take 1 to 50 characters without commas."
+            f"“{value}” is no {name}.",
+            field=name,
+            value=value,
+            mend=f"Take one of {', '.join(map(str, choices.values))}.",
         )
-    return clean
+    if name == "requester" and value is None:
+        raise Refused("A ticket needs a requester.", field=name, value="", mend="Name the person it is for.")
+    return value
 
 
 def _check_status(ticket: Ticket, status: str, actor: User | None, reason: str) -> None:
+    if (
+        actor is not None
+        and not actor.is_agent
+        and ticket.status not in _REQUESTER_MAY.get(Status(status), ())
+    ):
+        raise Refused(
+            "You can reopen or resolve your ticket.",
+            field="status",
+            value=status,
+            mend="Write a reply instead.",
+        )
     if actor is None or ticket.historic:
         return
     if not may_follow(ticket.status, status):
@@ -319,12 +355,6 @@ def _check_status(ticket: Ticket, status: str, actor: User | None, reason: str) 
             value=status,
             mend="Ask them something, then wait.",
         )
-    if actor.role == Role.REQUESTER and status not in (Status.OPEN, Status.RESOLVED):
-        raise Refused("You can reopen or resolve your ticket.", field="status", value=status)
-
-
-def _reason(reason: str) -> dict[str, str] | None:
-    return {"reason": reason.strip()} if reason.strip() else None
 
 
 def _fact(value: Any) -> Any:

@@ -10,12 +10,13 @@ from django.conf import settings
 from django.core.files.base import File
 
 from accounts.models import User
-from accounts.operations import permit
 from accounts.rules import Verb
 from core.errors import Refused
 from tickets import kinds
-from tickets.models import Attachment, Entry, EntryKind, Event, Status, Ticket
+from tickets.models import Attachment, Entry, EntryKind, Status, Ticket
+from tickets.operations.access import hold
 from tickets.operations.changes import apply_status
+from tickets.operations.words import clean_body, safe_media_type, safe_name
 from tickets.timeline import NewEvent, working
 
 _KIND_OF = {
@@ -59,18 +60,15 @@ def add_entry(
     """
     writer = author or actor
     with working() as work:
-        (ticket,) = work.lock([ticket_id])
+        (ticket,) = hold(
+            work, [ticket_id], actor=actor, verb=Verb.REPLY if kind == EntryKind.REPLY else Verb.WORK
+        )
         from_requester = _is_from_requester(ticket, writer)
-        permit(actor, Verb.REPLY if kind == EntryKind.REPLY else Verb.WORK)
-        body = body.strip()
-        if not body and not any((fields or {}).values()):
-            raise Refused("There is nothing to send.", field="body", value="", mend="Write a few words first.")
-        if len(body) > settings.BELAY_MAX_BODY:
+        body = clean_body(body)
+        parts = {name: clean_body(text) for name, text in (fields or {}).items()}
+        if not body and not uploads and not any(parts.values()):
             raise Refused(
-                f"The text has {len(body):,} characters.",
-                field="body",
-                value=body[:40] + "…",
-                mend=f"Take at most {settings.BELAY_MAX_BODY:,}, or attach it as a file.",
+                "There is nothing to send.", field="body", value="", mend="Write a few words first."
             )
         entry = Entry(
             ticket=ticket,
@@ -78,7 +76,7 @@ def add_entry(
             author=writer,
             from_requester=from_requester,
             body=body,
-            fields=dict(fields or {}),
+            fields=parts,
         )
         facts = {"from_requester": from_requester, "automatic": automatic}
         (event,) = work.record(
@@ -86,13 +84,21 @@ def add_entry(
             actor=actor,
             now=now,
         )
-        attach([(entry, uploads)])
         _note_answer(ticket, entry, happened_at or event.at, automatic=automatic)
         following = then_status or _status_after(ticket, entry, automatic=automatic)
         if following and following != ticket.status:
             apply_status(
-                work, [ticket], following, actor=actor, now=now, reason=reason, happened_at=happened_at, cause=event
+                work,
+                [ticket],
+                following,
+                actor=actor,
+                now=now,
+                reason=reason,
+                happened_at=happened_at,
+                cause=event,
             )
+        # Last, since a file stays in the store when the transaction is given up.
+        attach([(entry, uploads)])
     return entry
 
 
@@ -130,7 +136,7 @@ def write_handoff(
 
 
 def attach(uploads: Sequence[tuple[Entry, Sequence[Upload]]]) -> list[Attachment]:
-    """Store files with their entries; limits are settings. Raises Refused naming the file."""
+    """Store files with their entries; limits are settings. Raises Refused naming the file, before any is stored."""
     rows = []
     for entry, files in uploads:
         if len(files) > settings.BELAY_MAX_FILES:
@@ -140,34 +146,31 @@ def attach(uploads: Sequence[tuple[Entry, Sequence[Upload]]]) -> list[Attachment
                 value=len(files),
                 mend=f"Send at most {settings.BELAY_MAX_FILES} at once.",
             )
-        for upload in files:
-            content = upload.content.read(settings.BELAY_MAX_FILE_BYTES + 1)
-            if len(content) > settings.BELAY_MAX_FILE_BYTES:
-                limit = settings.BELAY_MAX_FILE_BYTES // 1_000_000
-                raise Refused(
-                    f"“{upload.name}” is larger than {limit} MB.",
-                    field="files",
-                    value=upload.name,
-                    mend="Send a smaller file or a link.",
-                )
-            row = Attachment(
-                entry=entry,
-                name=safe_name(upload.name),
-                content_type=upload.content_type[:100] or "application/octet-stream",
-                size=len(content),
-                sha256=hashlib.sha256(content).hexdigest(),
-            )
-            upload.content.seek(0)
-            row.file.save(row.sha256, File(upload.content), save=False)
-            rows.append(row)
-    return Attachment.objects.bulk_create(rows) if rows else []
+        rows += [(_measured(entry, upload), upload) for upload in files]
+    for row, upload in rows:
+        upload.content.seek(0)
+        row.file.save(row.sha256, File(upload.content), save=False)
+    return Attachment.objects.bulk_create([row for row, _ in rows]) if rows else []
 
 
-def safe_name(name: str) -> str:
-    """Return a file name fit to be shown and downloaded: no path, no control characters, at most 255 long."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    shown = "".join(char for char in last if char.isprintable()).strip(". ")
-    return shown[-255:] or "file"
+def _measured(entry: Entry, upload: Upload) -> Attachment:
+    limit = settings.BELAY_MAX_FILE_BYTES
+    upload.content.seek(0)
+    content = upload.content.read(limit + 1)
+    if len(content) > limit:
+        raise Refused(
+            f"“{upload.name}” is larger than {limit // 1_000_000} MB.",
+            field="files",
+            value=upload.name,
+            mend="Send a smaller file or a link.",
+        )
+    return Attachment(
+        entry=entry,
+        name=safe_name(upload.name),
+        content_type=safe_media_type(upload.content_type),
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
 
 
 def _is_from_requester(ticket: Ticket, writer: User | None) -> bool:

@@ -79,9 +79,7 @@ def place_tickets(
             placement = by_id[ticket.pk]
             if placement.tier != ticket.tier:
                 facts: dict[str, object] = {"from": ticket.tier, "to": placement.tier}
-                new.append(
-                    NewEvent(ticket, kinds.TIER_CHANGED, facts, happened_at=happened_at, cause=cause)
-                )
+                new.append(NewEvent(ticket, kinds.TIER_CHANGED, facts, happened_at=happened_at, cause=cause))
                 ticket.tier = placement.tier
             # Also where a repeated tier has another team: each step's time counts from its own start.
             ticket.tier_since = happened_at or clamp(ticket, now)
@@ -89,9 +87,7 @@ def place_tickets(
                 continue
             if placement.team_id is not None and placement.team_id != ticket.team_id:
                 facts = {"from": ticket.team_id, "to": placement.team_id}
-                new.append(
-                    NewEvent(ticket, kinds.TEAM_CHANGED, facts, happened_at=happened_at, cause=cause)
-                )
+                new.append(NewEvent(ticket, kinds.TEAM_CHANGED, facts, happened_at=happened_at, cause=cause))
                 ticket.team_id = placement.team_id
             if ticket.assignee_id is not None and not placement.keep_assignee:
                 facts = {"from": ticket.assignee_id, "to": None}

@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from django.db.models import prefetch_related_objects
+
 from accounts.models import Organisation, Team, Tier, User
 from accounts.operations import permit
 from accounts.rules import Verb
@@ -23,6 +25,7 @@ from tickets.models import (
     Urgency,
 )
 from tickets.operations.conversation import Upload, attach
+from tickets.operations.words import clean_body, clean_subject, clean_tag, reason_text
 from tickets.queries import severity_matrix
 from tickets.rules import proposed_severity
 from tickets.timeline import NewEvent, working
@@ -64,6 +67,9 @@ def open_tickets(*, drafts: Sequence[Draft], actor: User | None, now: dt.datetim
     Refused (subject, severity, impact, urgency) and NotAllowed (a requester opening for somebody else).
     """
     matrix = severity_matrix()
+    # One query each, however many people and services the batch is about.
+    prefetch_related_objects([draft.requester for draft in drafts], "organisation")
+    prefetch_related_objects([d.service for d in drafts if d.service is not None], "team")
     tickets = [_build(draft, actor, now, matrix) for draft in drafts]
     with working() as work:
         Ticket.objects.bulk_create(tickets)
@@ -71,13 +77,13 @@ def open_tickets(*, drafts: Sequence[Draft], actor: User | None, now: dt.datetim
         opened = []
         for ticket, draft in zip(tickets, drafts, strict=True):
             entry = None
-            if draft.body.strip():
+            if draft.uploads or draft.body.strip():
                 entry = Entry(
                     ticket=ticket,
                     kind=EntryKind.REPLY,
                     author=draft.requester,
                     from_requester=True,
-                    body=draft.body,
+                    body=clean_body(draft.body),
                 )
             facts = {
                 "severity": ticket.severity,
@@ -93,7 +99,7 @@ def open_tickets(*, drafts: Sequence[Draft], actor: User | None, now: dt.datetim
                     ticket,
                     kinds.OPENED,
                     facts,
-                    text={"subject": ticket.subject, "reason": draft.severity_reason},
+                    text={"subject": ticket.subject, **(reason_text(draft.severity_reason) or {})},
                     entry=entry,
                     happened_at=draft.happened_at,
                     by=draft.opened_by,
@@ -117,19 +123,8 @@ def open_ticket(*, draft: Draft, actor: User | None, now: dt.datetime) -> Ticket
     return ticket
 
 
-def _build(
-    draft: Draft, actor: User | None, now: dt.datetime, matrix: dict[tuple[int, int], int]
-) -> Ticket:
-    subject = " ".join(draft.subject.split())
-    if not subject:
-        raise Refused("A ticket needs a subject.", field="subject", value=draft.subject, mend="Say it in a line.")
-    if len(subject) > 300:
-        raise Refused(
-            f"The subject has {len(subject)} characters.",
-            field="subject",
-            value=subject[:60] + "…",
-            mend="Take at most 300; the rest belongs into the message.",
-        )
+def _build(draft: Draft, actor: User | None, now: dt.datetime, matrix: dict[tuple[int, int], int]) -> Ticket:
+    subject = clean_subject(draft.subject)
     for name, choices in (("impact", Impact), ("urgency", Urgency), ("complexity", Complexity)):
         if getattr(draft, name) not in choices.values:
             raise Refused(
@@ -159,7 +154,12 @@ def _build(
                 mend="Say why in a sentence.",
             )
     team = draft.team
-    if team is None and draft.service is not None and draft.service.team and draft.service.team.tier == draft.tier:
+    if (
+        team is None
+        and draft.service is not None
+        and draft.service.team
+        and draft.service.team.tier == draft.tier
+    ):
         team = draft.service.team
     at = draft.happened_at or now
     return Ticket(
@@ -178,7 +178,7 @@ def _build(
         tier=draft.tier,
         team=team,
         status=Status.NEW,
-        tags=sorted(set(draft.tags)),
+        tags=sorted({clean_tag(tag) for tag in draft.tags}),
         historic=draft.historic,
         opened_at=at,
         tier_since=at,

@@ -93,6 +93,7 @@ def tell(
     climb: Line | None = None
     step_since: dt.datetime = ticket.opened_at
     for event in events:
+        names.saw(event)
         entry = getattr(event, "entry", None)
         if whole and event.kind == kinds.OPENED:
             items.append(_line(event, names))
@@ -114,7 +115,8 @@ def tell(
             climb.told += [name for name in names.contacts(event.data.get("contacts", ())) if name not in climb.told]
         elif event.kind == ladder.ACKNOWLEDGED and climb is not None:
             if climb not in items:
-                items.append(climb)
+                # At a queue whoever takes the ticket acknowledges it: that much the owner shows.
+                continue
             climb.acknowledged_by = names.acknowledger(event)
             climb.acknowledged_after = event.data.get("after_seconds")
         elif event.kind in _PLAIN and not _is_noise(event):

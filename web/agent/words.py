@@ -21,6 +21,12 @@ class Names:
 
     def __init__(self, known: Mapping[tuple[str, int], str]) -> None:
         self._known = known
+        self._last_person = ""
+
+    def saw(self, event: Event) -> None:
+        """Remember who did something last: an acknowledgement by taking or answering follows from that."""
+        if event.actor is not None:
+            self._last_person = event.actor.name
 
     def get(self, kind: str, pk: object, default: str) -> str:
         return self._known.get((kind, pk), default) if isinstance(pk, int) else default
@@ -33,9 +39,10 @@ class Names:
         return event.actor.name if event.actor is not None else "Belay"
 
     def acknowledger(self, event: Event) -> str:
+        """Return who acknowledged: the actor, the contact, or whoever took or answered it just before."""
         if event.actor is not None:
             return event.actor.name
-        return self.get("contact", event.data.get("contact"), "somebody")
+        return self.get("contact", event.data.get("contact"), self._last_person or "somebody")
 
 
 def tell_event(event: Event, names: Names) -> Words:

@@ -16,6 +16,7 @@ CHIP_SHARE = 0.215
 FEWEST_ROWS, MOST_ROWS = 4, 12
 
 DAY = dt.timedelta(days=1)
+SOON = dt.timedelta(minutes=15)
 # What the rest column tells apart: its name, and how a ticket with that much time left belongs to it.
 BINS = (
     ("near", "within 8 h, not drawn"),
@@ -35,7 +36,9 @@ class Chip:
     severity: int
     tier: int
     status: str
-    due_at: dt.datetime | None
+    tier_due_at: dt.datetime | None
+    # By when somebody must acknowledge, for a step that still waits for it.
+    answer_by: dt.datetime | None
     unacknowledged_since: dt.datetime | None
     set_aside_at: dt.datetime | None
     team: str
@@ -46,6 +49,11 @@ class Chip:
     told: int
     may_take: bool
     now: dt.datetime
+
+    @property
+    def due_at(self) -> dt.datetime | None:
+        """When the ticket moves: as soon as either of its two times runs out."""
+        return min((at for at in (self.tier_due_at, self.answer_by) if at is not None), default=None)
 
     @property
     def left(self) -> dt.timedelta | None:
@@ -115,7 +123,14 @@ class Chip:
     @property
     def bin(self) -> str:
         """Which bar of the rest column it would be part of."""
-        return bin_of(self.left)
+        return bin_of(None if self.tier_due_at is None else self.tier_due_at - self.now)
+
+    @property
+    def heat(self) -> str:
+        """How near the edge is, as a class."""
+        if self.left is None or self.left > SOON:
+            return ""
+        return "soon" if self.left > dt.timedelta(0) else "late"
 
 
 def bin_of(left: dt.timedelta | None) -> str:
@@ -227,7 +242,7 @@ class Lane:
         most = max(count.number for _, count in left) or 1
         return tuple(
             # A single ticket is still seen beside a thousand.
-            Bar(label, count, max(8, round(100 * count.number / most)) if count else 0, 7 * number)
+            Bar(label, count, max(10, round(100 * count.number / most)) if count else 2, 7 * number)
             for number, (label, count) in enumerate(left)
         )
 

@@ -23,7 +23,6 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from accounts.models import Membership, Team, Tier, User
-from accounts.queries import scope_of
 from accounts.rules import Scope, Verb
 from escalation.models import Clock, EscalationPath
 from escalation.models.clocks import LIVE
@@ -34,9 +33,8 @@ from tickets.querysets import TicketQuerySet, scope_filter
 from web.board.axis import HORIZON
 from web.board.counting import CAP, ZERO, Tally, count_each
 from web.board.filters import BoardFilter
-from web.board.model import DAY, MOST_CHIPS, Board, Chip, Facts, Lane, Need, OnCall, TeamLoad
+from web.board.model import DAY, MOST_CHIPS, SOON, Board, Chip, Facts, Lane, Need, OnCall, TeamLoad
 
-SOON = dt.timedelta(minutes=15)
 MOST_NEEDS = 7
 MOST_TEAMS = 60
 MOST_ENTRIES = 300
@@ -62,9 +60,8 @@ _COLUMNS = (
 )
 
 
-def read_board(*, user: User, asked: BoardFilter, now: dt.datetime) -> Board:
-    """Return the board as `user` may see it; five queries (one more where the user is narrowed to teams)."""
-    scope = scope_of(user, Verb.VIEW)
+def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime) -> Board:
+    """Return the board as `user`, who sees `scope`, may see it; five queries."""
     tickets = Ticket.objects.within(scope).open().filter(asked.condition())
     teams = read_teams(scope)
     on_call = read_on_call(teams)
@@ -182,15 +179,14 @@ def _chip(values: list[Any], now: dt.datetime) -> Chip:
         told,
         may_take,
     ) = values
-    # Whichever of the two runs out first moves the ticket.
-    deadlines = [at for at in (due_at, answer_by) if at is not None]
     return Chip(
         id=pk,
         subject=subject,
         severity=severity,
         tier=tier,
         status=status,
-        due_at=min(deadlines, default=None),
+        tier_due_at=due_at,
+        answer_by=answer_by,
         unacknowledged_since=since,
         set_aside_at=aside,
         team=team or "",
@@ -313,7 +309,8 @@ def read_on_call(teams: Iterable[TeamLoad]) -> tuple[OnCall, ...]:
     found = []
     for (tier, team), names in sorted(told.items(), key=lambda item: (-item[0][0], item[0][1])):
         label = str(Tier(tier).label)
-        where = label if tier == Tier.MANAGEMENT or not team else f"{label} {team}"
+        alone = sum(other == tier for other, _ in told) == 1
+        where = label if tier == Tier.MANAGEMENT or alone or not team else f"{label} {team}"
         found.append(OnCall(tier, where, names[0], names[1] if len(names) > 1 else ""))
     return tuple(found)
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.queries import scope_of
 from accounts.rules import Verb
 from core.db import database_now
 from core.errors import Refused
@@ -19,7 +20,7 @@ from tickets.models import Entry, EntryKind, Severity, Ticket
 from web.board.axis import TICKS
 from web.board.filters import VIEWS, BoardFilter
 from web.board.queries import read_board, services_for_filter
-from web.shell import SignedIn, may
+from web.shell import SignedIn, arrive, may
 
 HANDOFF_LABELS = (
     ("impact", "Impact"),
@@ -32,9 +33,10 @@ FETCHED = "X-Belay-Fetch"
 
 
 def _context(request: SignedIn) -> dict[str, Any]:
-    now = database_now()
+    scope = scope_of(request.user, Verb.VIEW)
+    now = arrive(request, scope)
     asked = BoardFilter.read(request.GET)
-    board = read_board(user=request.user, asked=asked, now=now)
+    board = read_board(user=request.user, scope=scope, asked=asked, now=now)
     ways = {f"to_{view}": asked.query(view=None if view == "ladder" else view) for view in VIEWS}
     return {"now": now, "board": board, "asked": asked, "ticks": TICKS, "section": "board", **ways}
 

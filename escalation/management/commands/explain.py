@@ -21,7 +21,9 @@ class Command(BaseCommand):
         if ticket is None:
             raise CommandError(f"ticket: there is no #{options['ticket']}. Take a number from a queue.")
         now = database_now()
-        self.stdout.write(f"#{ticket.pk} {ticket.subject}, {ticket.get_status_display().lower()}, at {now:%F %T} UTC")
+        self.stdout.write(
+            f"#{ticket.pk} {ticket.subject}, {ticket.get_status_display().lower()}, at {now:%F %T} UTC"
+        )
         for line in explain_ticket(ticket, now):
             state = f" ({line.state})" if line.state != "running" else ""
             due = f"due {line.due_at:%F %T}" if line.due_at else "stands still"

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import http.client
 import os
-import secrets
 import socket
 import sys
 import time
@@ -12,6 +11,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand
 from django.db import connections
@@ -54,15 +54,10 @@ class Command(BaseCommand):
 
     def fill(self, *, no_demo: bool) -> None:
         """Give an empty database its demo, or its first admin."""
-        from accounts.models import Role, User
-        from accounts.operations import create_user
-
-        if User.objects.exists():
+        if get_user_model().objects.exists():
             return
         if no_demo or "load_demo" not in get_commands():
-            password = secrets.token_urlsafe(12)
-            create_user(email="admin@example.com", name="Admin", role=Role.ADMIN, password=password)
-            self.console.say("belay", f"first admin: admin@example.com, password {password} (shown only now)")
+            call_command("create_admin", stdout=Lines(self.console))
             return
         self.console.say("belay", "first start: loading the demo")
         call_command("load_demo", stdout=Lines(self.console))

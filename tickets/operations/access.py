@@ -1,0 +1,36 @@
+"""Lock tickets for a person, who must be allowed to do this to each of them."""
+
+from collections.abc import Iterable
+
+from accounts.models import User
+from accounts.operations import permit
+from accounts.queries import scope_of
+from accounts.rules import Reach, Verb
+from core.errors import NotAllowed
+from tickets.models import Ticket
+from tickets.timeline import Work
+
+
+def hold(work: Work, ticket_ids: Iterable[int], *, actor: User | None, verb: Verb) -> list[Ticket]:
+    """Lock these tickets in id order for `actor` and return them; one query more where the actor's reach is limited.
+
+    Tickets that an outer operation holds already were decided about there: a contact who takes a ticket by
+    acknowledging it may belong to no team that sees it. Raises NotAllowed (role, or a ticket out of reach) and
+    Ticket.DoesNotExist.
+    """
+    permit(actor, verb)
+    wanted = set(ticket_ids)
+    fresh = wanted - work.tickets.keys()
+    tickets = work.lock(wanted)
+    scope = scope_of(actor, verb) if actor is not None and fresh else None
+    if scope is None or actor is None or scope.reach == Reach.ALL:
+        return tickets
+    within = set(Ticket.objects.within(scope).filter(pk__in=fresh).values_list("pk", flat=True))
+    if beyond := fresh - within:
+        raise NotAllowed(
+            f"#{min(beyond)} is not among the tickets that {actor} reaches.",
+            field="ticket",
+            value=min(beyond),
+            mend="Ask somebody of the team that holds it.",
+        )
+    return tickets

@@ -1,0 +1,42 @@
+"""Which tickets the portal shows to whom: one's own, and the organisation's to those who follow it."""
+
+from django.db.models import Q
+from django.http import Http404
+
+from accounts.models import User
+from accounts.rules import Verb
+from tickets.models import Ticket
+from tickets.querysets import TicketQuerySet
+
+
+class SeenAtTheDesk(Exception):  # noqa: N818 - a way to go, not a failure
+    """Say that this person works on the ticket and sees it at the desk instead."""
+
+
+def follows_organisation(user: User) -> bool:
+    """Tell whether this person follows all tickets of their organisation."""
+    return user.sees_organisation and user.organisation_id is not None
+
+
+def portal_tickets(user: User, *, everybody: bool = True) -> TicketQuerySet:
+    """Return the tickets that `user` sees in the portal; without `everybody` only those opened for them.
+
+    Narrower than what agents see at the desk: in the portal everybody is a requester.
+    """
+    mine = Q(requester=user)
+    if everybody and follows_organisation(user):
+        mine |= Q(organisation_id=user.organisation_id)
+    return Ticket.objects.visible_to(user).filter(mine)
+
+
+def portal_ticket(user: User, pk: int) -> Ticket:
+    """Return one ticket of the portal with what its page shows.
+
+    Raises Http404 for any other ticket, whether it exists or not, and SeenAtTheDesk for people who work on it.
+    """
+    ticket = portal_tickets(user).for_list().filter(pk=pk).first()
+    if ticket is not None:
+        return ticket
+    if user.may(Verb.WORK) and Ticket.objects.visible_to(user).filter(pk=pk).exists():
+        raise SeenAtTheDesk
+    raise Http404("no such ticket of yours")
