@@ -3,8 +3,13 @@
 import zoneinfo
 from typing import Any, ClassVar
 
+from allauth.account.admin import EmailAddressAdmin
 from allauth.account.decorators import secure_admin_login
 from allauth.account.forms import ResetPasswordForm
+from allauth.mfa.admin import Authenticator
+from allauth.socialaccount.admin import SocialAccountAdmin, SocialAppAdmin
+from allauth.socialaccount.models import SocialToken
+from axes.admin import AccessAttemptAdmin, AccessFailureLogAdmin, AccessLogAdmin
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
@@ -14,11 +19,12 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from knox.admin import AuthTokenAdmin
 
 from accounts.models import Membership, Organisation, Role, Team, User
 from accounts.operations import CHANGEABLE, change_user, create_user
-from accounts.rules import clean_domains
-from core.admin import BelayAdmin, Section
+from accounts.rules import clean_domains, clean_email
+from core.admin import BelayAdmin, LabelledInline, Section
 from core.errors import Refused
 
 PEOPLE = Section(20, "People")
@@ -27,6 +33,23 @@ PEOPLE = Section(20, "People")
 admin.site.unregister(auth_admin.Group)  # type: ignore[attr-defined]
 # One door: /sign-in/, with its lock-out and second factor. Who is signed in but no admin reads a 403.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+SIGNING_IN = Section(80, "Signing in")
+for page in (
+    EmailAddressAdmin,
+    SocialAccountAdmin,
+    SocialAppAdmin,
+    AccessAttemptAdmin,
+    AccessFailureLogAdmin,
+    AccessLogAdmin,
+    AuthTokenAdmin,
+):
+    page.section = SIGNING_IN
+# What other houses handed us for our people is nobody's to read.
+admin.site.unregister(SocialToken)
+if admin.site.is_registered(Authenticator):
+    admin.site.unregister(Authenticator)
 
 
 class TimeZoneInput(forms.TextInput):
@@ -58,7 +81,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=password_validators_help_text_html,
     )
     send_link = forms.BooleanField(
-        label="mail a link to set the password",
+        label="Mail a link to set the password",
         required=False,
         help_text="The link works once, for three days.",
     )
@@ -76,9 +99,9 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial.setdefault("send_link", True)
 
     def clean_email(self) -> str:
-        """Refuse an address that somebody has in other capitals."""
-        email: str = self.cleaned_data["email"].strip()
-        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+        """Take capitals for small letters, and refuse an address that somebody has."""
+        email = clean_email(self.cleaned_data["email"])
+        if User.objects.filter(email=email).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError("This email address is taken.")
         return email
 
@@ -113,7 +136,6 @@ class UserAdmin(BelayAdmin):
     list_select_related = ("organisation",)
     search_fields = ("name", "email")
     ordering = ("name", "pk")
-    raw_id_fields = ("organisation",)
     fieldsets = (
         (None, {"fields": ("name", "email", "role", "is_active", "at_work")}),
         ("What they see", {"fields": ("organisation", "sees_organisation", "only_own_teams", "teams")}),
@@ -183,7 +205,7 @@ class _WithPeople:
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
 
-class MemberInline(_WithPeople, admin.TabularInline[Membership, Team]):
+class MemberInline(_WithPeople, LabelledInline[Membership, Team]):
     """The people of a team."""
 
     model = Membership
@@ -194,6 +216,27 @@ class MemberInline(_WithPeople, admin.TabularInline[Membership, Team]):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Membership]:
         """Fetch members with their people, by name."""
         return super().get_queryset(request).select_related("user", "team").order_by("user__name", "pk")
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(BelayAdmin):
+    """Second factors, without their secrets: a lost one is taken away, so that its owner can set up another."""
+
+    section = SIGNING_IN
+    section_order = 10
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    search_fields = ("user__name", "user__email")
+    ordering = ("-pk",)
+    fields = ("user", "type", "created_at", "last_used_at")
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 @admin.register(Team)

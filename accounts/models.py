@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Cast, Lower, Now
 from django.db.models.lookups import Exact
 
-from accounts.rules import Reach, Verb, reach
+from accounts.rules import Reach, Verb, clean_email, reach
 
 
 class Tier(models.IntegerChoices):
@@ -73,8 +73,7 @@ class UserManager(BaseUserManager["User"]):
     """Find people by their email address, whatever its capitals."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        # Not iexact: that is UPPER(email), which no index serves; one_user_per_email is LOWER(email).
-        return self.get(Exact(Lower("email"), Lower(models.Value(username or ""))))
+        return self.get(email=clean_email(username or ""))
 
 
 class User(AbstractBaseUser):
@@ -115,7 +114,12 @@ class User(AbstractBaseUser):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(Lower("email"), name="one_user_per_email"),
+            # With it, unique means unique whatever the capitals; sign-in looks for small letters only.
+            models.CheckConstraint(
+                condition=Q(email=Lower("email")),
+                name="user_email_small",
+                violation_error_message="Write the email address in small letters.",
+            ),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="user_role_known"),
         )
 

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model, Q
 
 from accounts.models import Membership, Organisation, Role, Team, User
-from accounts.rules import Verb, clean_domains
+from accounts.rules import Verb, clean_domains, clean_email
 from core.errors import NotAllowed, Refused
 from core.text import storable
 
@@ -45,7 +45,7 @@ def create_user(
 
     Raises Refused (a bad address, role or time zone) and EmailTaken.
     """
-    email = email.strip()
+    email = clean_email(email)
     try:
         validate_email(email)
     except ValidationError as error:
@@ -84,7 +84,7 @@ def create_user(
 
 def organisation_for(email: str) -> Organisation | None:
     """Return the organisation that claims the address's domain, the oldest one if several do."""
-    domain = email.rpartition("@")[2].lower()
+    domain = clean_email(email).rpartition("@")[2]
     return Organisation.objects.filter(domains__contains=[domain]).order_by("pk").first() if domain else None
 
 
@@ -154,7 +154,7 @@ def change_user(
                 )
             was_admin = user.is_staff
             for field, value in changes.items():
-                setattr(user, field, value)
+                setattr(user, field, clean_email(value) if field == "email" else value)
             if was_admin and not user.is_staff and not any(u.is_staff for u in people.values()):
                 raise Refused(
                     f"{user} is the last admin.",

@@ -1,6 +1,7 @@
 """What each role may do, and how far it sees; pure."""
 
 import enum
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -81,6 +82,11 @@ class Scope:
 
 
 NOBODY = Scope(user_id=None, reach=Reach.NOTHING)
+
+
+def clean_email(address: str) -> str:
+    """Return an email address as it is stored and looked up: in small letters, each in its one form."""
+    return unicodedata.normalize("NFKC", address.strip()).lower()
 
 
 def clean_domains(domains: Iterable[str]) -> list[str]:

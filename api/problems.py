@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from core.errors import Conflict, NotAllowed, Refused
+from core.text import storable
 from escalation.operations import AlreadyAcknowledged, Moved
 
 MEDIA_TYPE = "application/problem+json"
@@ -129,9 +130,8 @@ def answer(exc: Exception, context: dict[str, Any]) -> Response | None:
         body = problem(slug, response.status_code, str(exc.detail))
         if wait := getattr(exc, "wait", None):
             body["mend"] = f"Wait {int(wait) + 1} seconds."
-    return Response(
-        body, status=response.status_code, headers=dict(response.items()), content_type=MEDIA_TYPE
-    )
+    headers = dict(response.items())
+    return Response(_sendable(body), status=response.status_code, headers=headers, content_type=MEDIA_TYPE)
 
 
 def problem(slug: str, status: int, detail: str, **more: Any) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _of_refusal(exc: Refused) -> Response:
         body |= {"field": field, "value": shown(exc.value) if field not in _SECRET else None}
     if exc.mend:
         body["mend"] = exc.mend
-    return Response(body | more, status=exc.status, content_type=MEDIA_TYPE)
+    return Response(_sendable(body | more), status=exc.status, content_type=MEDIA_TYPE)
 
 
 def _of_validation(exc: ValidationError, context: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +211,15 @@ def _value_at(sent: Any, path: Sequence[Any]) -> Any:
             return None
         sent = sent[name]
     return shown(sent) if path else None
+
+
+def _sendable(part: Any) -> Any:
+    """Return a part of a document whose texts can be sent: what came may hold half a surrogate pair, in names too."""
+    if isinstance(part, dict):
+        return {name: _sendable(inner) for name, inner in part.items()}
+    if isinstance(part, list):
+        return [_sendable(inner) for inner in part]
+    return storable(part) if isinstance(part, str) else part
 
 
 def shown(value: Any) -> Any:

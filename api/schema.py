@@ -95,7 +95,8 @@ class BelaySchema(AutoSchema):
 
     def _problems(self) -> list[str]:
         public = AllowAny in getattr(self.view, "permission_classes", ())
-        found = ["429"] if public else ["401", "403", "429"]
+        # Where anybody may knock, a 401 says that they are not who they say.
+        found = ["401", "429"] if public else ["401", "403", "429"]
         lists = self._is_list_view()
         if self.method in ("POST", "PATCH"):
             found += ["400", "413", "415"]

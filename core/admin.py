@@ -5,14 +5,16 @@ import zoneinfo
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Q
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -25,6 +27,9 @@ from core.panels import panels_for
 
 # Counting a million rows takes longer than reading any page of them.
 CAP = 10_000
+
+_Child = TypeVar("_Child", bound=models.Model)
+_Parent = TypeVar("_Parent", bound=models.Model)
 
 admin.site.site_header = "Belay"
 admin.site.site_title = "Belay"
@@ -73,6 +78,34 @@ class CappedPaginator(Paginator[Any]):
         return self.count > CAP
 
 
+def _without_side_doors(field: Any) -> Any:
+    """Take the add, change and look links off a choice: they open windows over a form that is being filled in."""
+    if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+        field.widget = field.widget.widget
+    return field
+
+
+class LabelledFormSet(BaseInlineFormSet[Any, Any, Any]):
+    """Rows whose every field says to a screen reader what and which row it is; the column heads don't reach it."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name every field by its label and row."""
+        super().add_fields(form, index)
+        for name, field in form.fields.items():
+            label = "Delete" if name == "DELETE" else str(field.label or name).capitalize()
+            row = "new row" if index is None else f"row {index + 1}"
+            field.widget.attrs.setdefault("aria-label", f"{label}, {row}")
+
+
+class LabelledInline(admin.TabularInline[_Child, _Parent], Generic[_Child, _Parent]):
+    """A table of rows below a form."""
+
+    formset = LabelledFormSet
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        return _without_side_doors(super().formfield_for_dbfield(db_field, request, **kwargs))
+
+
 class BelayAdmin(admin.ModelAdmin[Any]):
     """The base of our admin pages: instants in the reader's zone, counts that stay cheap, panels of higher apps."""
 
@@ -103,6 +136,9 @@ class BelayAdmin(admin.ModelAdmin[Any]):
             request,
             lambda: super(BelayAdmin, self).changeform_view(request, object_id, form_url, extra_context),
         )
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        return _without_side_doors(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         """Add the panels that higher apps have registered for the place."""
@@ -176,16 +212,18 @@ def _readable(model: Any, name: Any) -> Any:
         return _column(field, instant_text)
     if isinstance(field, models.DurationField):
         return _column(field, spoken)
+    if isinstance(field, models.BooleanField):
+        return _column(field, lambda value: "yes" if value else "no")
     if isinstance(field, models.BinaryField):
         return _column(field, lambda value: format_html("<code>{}</code>", bytes(value).hex()))
     return name
 
 
 def _column(field: Any, text: Callable[[Any], str]) -> Any:
-    @admin.display(description=field.verbose_name, ordering=field.name, empty_value="–")
-    def column(row: Any) -> str | None:
+    @admin.display(description=field.verbose_name, ordering=field.name)
+    def column(row: Any) -> str:
         value = getattr(row, field.name)
-        return text(value) if value is not None else None
+        return text(value) if value is not None else "–"
 
     column.__name__ = field.name
     return column

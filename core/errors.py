@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from core.text import storable
+
 
 class Refused(Exception):
     """Say that an operation declines its input; nothing has been written.
@@ -13,10 +15,12 @@ class Refused(Exception):
     status = 400
 
     def __init__(self, message: str, *, field: str = "", value: Any = None, mend: str = "") -> None:
+        # What was refused may be the very text that nothing can hold; doors show it all the same.
+        message = storable(message)
         super().__init__(message)
         self.message = message
         self.field = field
-        self.value = value
+        self.value = storable(value) if isinstance(value, str) else value
         self.mend = mend
 
     def __str__(self) -> str:

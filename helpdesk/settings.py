@@ -202,6 +202,9 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+# Failures per account are axes' matter: allauth's own limit would let a stranger anywhere lock an agent out.
+ACCOUNT_RATE_LIMITS = {"login_failed": "60/m/ip"}
 SOCIALACCOUNT_PROVIDERS = env.json("BELAY_SIGN_IN_PROVIDERS", default={})
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Belay"
@@ -212,6 +215,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "web.signing_in.name_tried"
 AXES_LOCKOUT_CALLABLE = "web.signing_in.locked_out"
 AXES_IPWARE_PROXY_COUNT = env.int("BELAY_PROXIES", default=0) or None
 AXES_VERBOSE = False

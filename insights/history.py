@@ -9,7 +9,7 @@ from insights.rules import LogLine
 from tickets import kinds
 from tickets.models import Event, Source, Status, Ticket
 
-CHUNK = 100
+CHUNK = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ def count_incidents(limit: int | None = None) -> int:
     return count if limit is None else min(count, limit)
 
 
-def logged_incidents(limit: int | None = None) -> Iterator[LoggedIncident]:
-    """Yield imported incidents by the time they were opened; two queries per CHUNK, constant memory."""
+def logged_incidents(limit: int | None = None) -> Iterator[list[LoggedIncident]]:
+    """Yield imported incidents by the time they were opened, CHUNK at a time; two queries each, constant memory."""
     left = limit
     after: tuple[Any, int] | None = None
     while left is None or left > 0:
@@ -45,8 +45,7 @@ def logged_incidents(limit: int | None = None) -> Iterator[LoggedIncident]:
         left = None if left is None else left - len(chunk)
         events = Event.objects.filter(ticket__in=chunk).order_by("ticket_id", "seq")
         told = {pk: _lines(list(group)) for pk, group in groupby(events, key=lambda event: event.ticket_id)}
-        for ticket in chunk:
-            yield LoggedIncident(ticket, told[ticket.pk])
+        yield [LoggedIncident(ticket, told[ticket.pk]) for ticket in chunk]
 
 
 def _imported() -> Any:

@@ -51,10 +51,11 @@ class Outcome:
     # For cases that L2 solved: how long L1 held them, in the log and under Belay.
     held: dt.timedelta | None = None
     would_hold: dt.timedelta | None = None
-    failures: int = 0
+    # Told again so often at the top that the replay stopped counting until the next row.
+    cut_short: bool = False
 
 
-def observe(incident: LoggedIncident, ticket_id: int, *, failures: int = 0) -> Outcome:
+def observe(incident: LoggedIncident, ticket_id: int, *, cut_short: bool = False) -> Outcome:
     """Read off what the engine did to a replayed ticket, before it is taken back."""
     lines = incident.lines
     standing = Standing.objects.select_related("ticket").filter(pk=ticket_id).first()
@@ -68,7 +69,7 @@ def observe(incident: LoggedIncident, ticket_id: int, *, failures: int = 0) -> O
         lasted=lines[-1].at - lines[0].at,
         logged_tier=max(line.tier for line in lines),
         shadow_tier=max(step.to_tier for step in steps),
-        failures=failures,
+        cut_short=cut_short,
     )
     for step in steps:
         if step.kind == Escalation.Kind.CLIMB and step.trigger in BY_CLOCK:
@@ -86,7 +87,7 @@ def observe(incident: LoggedIncident, ticket_id: int, *, failures: int = 0) -> O
     solved = solved_at(lines)
     if solved is not None and solved.tier == 2:
         outcome.held = time_at(1, lines, solved.at)
-        shadow = [LogLine(step.at, step.to_tier, "", at_work=False) for step in steps]
+        shadow = [LogLine(step.due_at or step.at, step.to_tier, "", at_work=False) for step in steps]
         outcome.would_hold = time_at(1, shadow, solved.at)
     return outcome
 
@@ -203,7 +204,7 @@ class Total:
                 }
                 for o in self.worst()
             ],
-            "failures": self.summed("failures"),
+            "cut_short": self.summed("cut_short"),
         }
 
 

@@ -1,19 +1,18 @@
 """Run incidents of the past against escalation paths as if live: what would Belay have done?
 
-The real operations and the real engine do it, at the log's own times, in a transaction per incident that is always
-taken back: nothing is written, nobody is told. Severity comes from the log's impact with medium urgency. Belay
+The real operations and the real engine do it, at the log's own times, in a transaction that is always taken back: nothing is written, nobody is told. Severity comes from the log's impact with medium urgency. Belay
 climbs a tier of its own, the shadow: a row that shows somebody at work at the shadow's tier or above acknowledges,
 a fall in the log lowers it, waiting for the user or customer pauses, other waits don't. The log holds no words to
 the customer: a row that shows somebody at work counts as an answer.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Min, OuterRef, Subquery
+from django.db.models import Count, F, Min, OuterRef, Subquery
 
 from accounts.models import Role, User
 from accounts.operations import create_user
@@ -29,10 +28,16 @@ from tickets.models import Source, Status, Ticket, Urgency
 from tickets.operations import Draft, change_status, open_ticket, post_update
 
 _INSTANT = dt.timedelta(microseconds=1)
+# At the top a step is told again and again until somebody acts. Cases that nobody touched for months would be told of
+# thousands of times, all alike: after so many times in a row the replay goes on at the next row of the log.
+REPEATS = 3
+# What is due within this is decided in one tick: within the engine's punctuality, so that clocks begin when they
+# would have anyway.
+TOGETHER = dt.timedelta(seconds=50)
 
 
-class Stuck(RuntimeError):
-    """Say that the engine leaves a due clock alone."""
+class EngineFailed(RuntimeError):
+    """Say that the engine left a due clock alone, or could not process a ticket."""
 
 
 def find_path(name: str) -> EscalationPath:
@@ -45,15 +50,16 @@ def find_path(name: str) -> EscalationPath:
     return path
 
 
-def replay(incident: LoggedIncident, path: EscalationPath | None = None) -> Outcome:
-    """Replay one incident, on `path` or on whichever of the paths in force matches it, and take it all back."""
+def replay(incidents: Sequence[LoggedIncident], path: EscalationPath | None = None) -> list[Outcome]:
+    """Replay incidents side by side, on `path` or on whichever path in force matches each; take it all back."""
     with _taken_back():
         if path is not None:
             _leave_only(path)
-        shadow = _Shadow(incident, _stand_in())
-        for line in incident.lines:
-            shadow.follow(line)
-        return observe(incident, shadow.ticket_id, failures=shadow.failures)
+        play = _Play(incidents, _stand_in())
+        play.run()
+        return [
+            observe(shadow.incident, shadow.ticket_id, cut_short=shadow.cut_short) for shadow in play.shadows
+        ]
 
 
 @contextmanager
@@ -86,6 +92,63 @@ class _Standing:
     acknowledged: bool
 
 
+class _Play:
+    """Several incidents on one stage: the log's rows in order of time, and the clocks between them."""
+
+    def __init__(self, incidents: Sequence[LoggedIncident], stand_in: User) -> None:
+        self.shadows = [_Shadow(incident, stand_in) for incident in incidents]
+        self.clock = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+    def run(self) -> None:
+        rows = [
+            (line.at, number, place)
+            for number, shadow in enumerate(self.shadows)
+            for place, line in enumerate(shadow.incident.lines)
+        ]
+        for at, number, place in sorted(rows):
+            self._run_until(at)
+            self.clock = max(self.clock, at)
+            shadow = self.shadows[number]
+            shadow.follow(shadow.incident.lines[place])
+            shadow.repeats_before = shadow.repeats
+
+    def _run_until(self, until: dt.datetime) -> None:
+        """Let clocks that are due before `until` fire; who acts at the very instant of a deadline is in time."""
+        while True:
+            live = {s.ticket_id: s for s in self.shadows if s.ticket_id and not s.rests}
+            due = Clock.objects.filter(ticket_id__in=live, fires_at__lt=until)
+            fires_at = due.aggregate(next=Min("fires_at"))["next"]
+            if fires_at is None:
+                return
+            # A little later, so that what others have due meanwhile goes along; never beyond the next row.
+            now = max(min(fires_at + TOGETHER, until - _INSTANT), self.clock)
+            report = tick(now=now, only=list(live))
+            if not report.tickets:
+                # Due in the instant it was written, and a tick leaves alone what is as young as itself.
+                now += _INSTANT
+                report = tick(now=now, only=list(live))
+            if not report.tickets:
+                raise EngineFailed(f"nothing happens to what was due at {fires_at}")
+            if report.set_aside:
+                raise EngineFailed(f"{report.set_aside} tickets were set aside at {now}")
+            self.clock = now
+            self._count_repeats(live)
+
+    def _count_repeats(self, live: Mapping[int, "_Shadow"]) -> None:
+        """Note how often each ticket's present step has run out; only at the top it does so more than once."""
+        fired = Clock.objects.filter(
+            ticket_id__in=live,
+            kind__in=(Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE),
+            state=Clock.State.FIRED,
+            seq=F("ticket__standing__seq"),
+        )
+        counts = dict(fired.values_list("ticket_id").annotate(Count("pk")))
+        for ticket_id, shadow in live.items():
+            shadow.repeats = counts.get(ticket_id, 0)
+            shadow.repeats_before = min(shadow.repeats_before, shadow.repeats)
+            shadow.cut_short = shadow.cut_short or shadow.rests
+
+
 class _Shadow:
     """The ticket as Belay would have had it."""
 
@@ -93,27 +156,32 @@ class _Shadow:
         self.incident = incident
         self.stand_in = stand_in
         self.ticket_id = 0
-        self.failures = 0
         self.before: LogLine | None = None
+        # How often the present step has run out, now and when the last row came.
+        self.repeats = self.repeats_before = 0
+        self.cut_short = False
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether the top has repeated itself enough; the next row of the log goes on."""
+        return self.repeats - self.repeats_before >= REPEATS
 
     def follow(self, line: LogLine) -> None:
-        """Let clocks run until `line`, then do what it shows. Who acts at the very instant of a deadline is in time."""
+        """Do what a row of the log shows."""
         if self.before is None:
             self._open(line)
-        else:
-            self._run_until(line.at)
         at, now = self._standing(), line.at
         if at is None:
-            return
+            raise LookupError("There is no escalation path to replay on.")
         if at.status in DONE and line.status not in DONE:
             change_status(ticket_id=self.ticket_id, status=Status.OPEN, actor=None, now=now)
             at = self._standing() or at
         if at.status not in DONE:
-            self._fall(at, line)
-            at = self._standing() or at
+            if self._fall(at, line):
+                at = self._standing() or at
             if line.at_work:
                 self._work(at, line)
-        self._set_status(line)
+        self._set_status(at, line)
         self.before = line
 
     def _open(self, line: LogLine) -> None:
@@ -130,25 +198,10 @@ class _Shadow:
         )
         self.ticket_id = open_ticket(draft=draft, actor=None, now=line.at).pk
 
-    def _run_until(self, until: dt.datetime) -> None:
-        """Tick at each instant at which something is due before `until`."""
-        while True:
-            due = Clock.objects.filter(ticket_id=self.ticket_id, fires_at__lt=until)
-            fires_at = due.aggregate(next=Min("fires_at"))["next"]
-            if fires_at is None:
-                return
-            report = tick(now=fires_at, only=[self.ticket_id])
-            if not report.tickets:
-                # Due in the instant it was written, and a tick leaves alone what is as young as itself.
-                report = tick(now=fires_at + _INSTANT, only=[self.ticket_id])
-            if not report.tickets:
-                raise Stuck(f"{self.incident.ticket.source_key}: nothing happens at {fires_at}")
-            self.failures += report.set_aside
-
-    def _fall(self, at: _Standing, line: LogLine) -> None:
+    def _fall(self, at: _Standing, line: LogLine) -> bool:
         """Lower the shadow where the log falls, to the last step of a tier no higher than the log's."""
         if self.before is None or line.tier >= self.before.tier or at.tier <= line.tier:
-            return
+            return False
         steps = path_rule(at.version_id).steps
         lower = [step.position for step in steps if step.tier <= line.tier and step.position < at.position]
         deescalate(
@@ -159,6 +212,7 @@ class _Shadow:
             now=line.at,
             reason="The log falls.",
         )
+        return True
 
     def _work(self, at: _Standing, line: LogLine) -> None:
         if line.tier >= at.tier and not at.acknowledged:
@@ -168,12 +222,12 @@ class _Shadow:
         if waits.exists():
             post_update(ticket_id=self.ticket_id, body="Somebody is at work.", actor=None, now=line.at)
 
-    def _set_status(self, line: LogLine) -> None:
+    def _set_status(self, at: _Standing, line: LogLine) -> None:
         # On hold does not pause here: of the log's waits only those for user and customer do.
         wanted = line.status if line.status in (*DONE, Status.WAITING) else Status.OPEN
-        at = self._standing()
-        if at is None or at.status == wanted or (wanted == Status.OPEN and at.status == Status.NEW):
+        if wanted == Status.OPEN and at.status == Status.NEW:
             return
+        # Nothing happens where the ticket has the status already, taken by an answer of a moment ago.
         change_status(ticket_id=self.ticket_id, status=wanted, actor=None, now=line.at, reason="As logged.")
 
     def _standing(self) -> _Standing | None:

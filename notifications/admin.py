@@ -14,8 +14,8 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from accounts.admin import TimeZoneInput
-from accounts.models import User
-from core.admin import BelayAdmin, ReadOnlyAdmin, Section
+from accounts.models import Role, Team, User
+from core.admin import BelayAdmin, LabelledInline, ReadOnlyAdmin, Section
 from core.db import database_now
 from core.panels import register_panel
 from notifications.models import (
@@ -54,7 +54,7 @@ class MethodForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class MethodInline(admin.TabularInline[ContactMethod, Contact]):
+class MethodInline(LabelledInline[ContactMethod, Contact]):
     """How a contact is reached, the first position first."""
 
     model = ContactMethod
@@ -110,12 +110,20 @@ class ContactAdmin(BelayAdmin):
     list_filter = ("kind", "is_active")
     search_fields = ("name", "methods__address")
     ordering = ("name", "pk")
-    raw_id_fields = ("user",)
     inlines = (MethodInline,)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Fetch the methods along."""
         return super().get_queryset(request).select_related("team__lead").prefetch_related("methods")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer the people who work tickets, by name."""
+        if db_field.name == "user":
+            people = User.objects.exclude(role=Role.REQUESTER)
+            kwargs["queryset"] = people.order_by("name", "pk")
+        elif db_field.name == "team":
+            kwargs["queryset"] = Team.objects.order_by("tier", "name")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @admin.display(description="reached by")
     def ways(self, contact: Any) -> str:
@@ -162,7 +170,7 @@ class EntryForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets = {"when_to_reach_out": forms.TextInput(attrs={"size": 48})}  # noqa: RUF012
 
 
-class EntryInline(admin.TabularInline[ContactListEntry, ContactList]):
+class EntryInline(LabelledInline[ContactListEntry, ContactList]):
     """Who is told, in order, with when to reach out."""
 
     model = ContactListEntry

@@ -39,6 +39,17 @@ def renew() -> None:
     drop(name)
     with one_at_a_time("template"), _administration() as cursor:
         cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_template(cursor)}"')
+    _forget()
+
+
+def _forget() -> None:
+    """Forget what is kept by primary key for the process's life: in another database the keys mean other rows."""
+    from calendars import queries
+    from escalation import paths
+
+    queries._hours.clear()
+    queries.forget_round_the_clock()
+    paths._rules.clear()
 
 
 def drop(name: str) -> None:
@@ -53,6 +64,7 @@ def point_at(name: str) -> str:
     connection.close()
     # Shared by the connections of all threads.
     connection.settings_dict["NAME"] = name
+    _forget()
     return before
 
 

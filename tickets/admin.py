@@ -203,6 +203,14 @@ class TicketAdmin(ReadOnlyAdmin):
         rows = super().get_queryset(request)
         return rows.select_related("requester", "organisation", "category", "service", "team", "assignee")
 
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        """Put the timeline below what higher apps show."""
+        answer = super().render_change_form(request, context, *args, **kwargs)
+        ticket = context.get("original")
+        if ticket is not None:
+            answer.context_data["panels"] = [*context["panels"], ("Timeline", _timeline_panel(ticket))]
+        return answer
+
     @admin.display(description="on the desk")
     def page(self, ticket: Any) -> Any:
         """Return a link to the ticket's own page."""
@@ -261,5 +269,4 @@ def _held_panel(user: User) -> str:
     return render_to_string("admin/belay/held.html", {"tickets": list(held), "user": user, "cap": OPEN_CAP})
 
 
-register_panel("tickets.ticket", "Timeline", _timeline_panel)
 register_panel("accounts.user", "Open tickets this person holds", _held_panel)

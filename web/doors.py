@@ -75,5 +75,7 @@ def number_in(data: Mapping[str, Any], name: str) -> int:
     """Return a whole number out of a form. Raises Refused naming the field."""
     text = str(data.get(name, ""))
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise Refused(f"“{text}” is no number.", field=name, value=text, mend="Reload the page and try again.")
+        raise Refused(
+            f"“{text}” is no number.", field=name, value=text, mend="Reload the page and try again."
+        )
     return int(text)

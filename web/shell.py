@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import EmptyResultSet, PermissionDenied
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -18,6 +18,7 @@ from accounts.models import User
 from accounts.queries import scope_of
 from accounts.rules import Scope, Verb
 from tickets.models import Ticket
+from tickets.querysets import TicketQuerySet
 
 THEME_COOKIE = "belay_theme"
 THEMES = ("light", "dark")
@@ -70,12 +71,22 @@ def arrive(request: Any, scope: Scope | None = None) -> dt.datetime:
     """
     user: User = request.user
     waiting = Ticket.objects.within(scope or scope_of(user, Verb.VIEW)).open().unacknowledged()
-    sql, params = waiting.order_by().values("pk")[: WAITING_CAP + 1].query.sql_with_params()
+    sql, params = count_sql(waiting, WAITING_CAP)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT clock_timestamp(), (SELECT count(*) FROM ({sql}) waiting)", params)
+        cursor.execute(f"SELECT clock_timestamp(), {sql}", params)
         now, count = cursor.fetchone()
     request.waiting = capped(count, WAITING_CAP)
     return now.astimezone(dt.UTC)  # type: ignore[no-any-return]
+
+
+def count_sql(tickets: TicketQuerySet, cap: int) -> tuple[str, tuple[Any, ...]]:
+    """Return a subquery that counts tickets up to one beyond `cap`, for several counts in one query."""
+    try:
+        sql, params = tickets.order_by().values("pk")[: cap + 1].query.sql_with_params()
+    except EmptyResultSet:
+        # What Django knows to match nothing it does not compile.
+        return "0", ()
+    return f"(SELECT count(*) FROM ({sql}) counted)", params  # noqa: S608 - Django's own SQL
 
 
 def capped(count: int, cap: int) -> str:

@@ -3,13 +3,12 @@
 import datetime as dt
 from typing import Any
 
-from allauth.core.exceptions import RateLimited
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.utils import is_mfa_enabled
 from axes.handlers.proxy import AxesProxyHandler
-from django.conf import settings
 from django.contrib.auth import authenticate, logout
 from django.contrib.auth.models import update_last_login
+from django.contrib.auth.signals import user_login_failed
 from django.db import transaction
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -66,8 +65,7 @@ class SignInView(Door):
     def post(self, request: Request) -> Response:
         data = self.read(SignInBody)
         plain = request._request  # noqa: SLF001 sign-in is Django's matter, and axes writes on its request
-        user = _signed_in(plain, data["email"], data["password"])
-        _check_second_factor(user, data.get("code", ""))
+        user = _signed_in(plain, data["email"], data["password"], data.get("code", ""))
         seconds = data.get("expires_in_seconds", int(DEFAULT_LIFE.total_seconds()))
         life = dt.timedelta(seconds=seconds) if seconds is not None else None
         with transaction.atomic():
@@ -136,43 +134,43 @@ class SignOutView(Door):
         return Response(status=204)
 
 
-def _signed_in(request: HttpRequest, email: str, password: str) -> User:
+def _signed_in(request: HttpRequest, email: str, password: str, code: str) -> User:
     """Return who this is, by way of Django's `authenticate`, so that axes counts and locks.
 
-    Raises AuthenticationFailed and LockedOut, both without telling whether there is such a person.
+    A wrong second factor counts like a wrong password. Raises AuthenticationFailed and LockedOut, both without telling
+    whether there is such a person, and Refused where a code is asked for.
     """
     name = email.strip().lower()
-    # axes looks for the name in the field of its setting, allauth in `username`.
-    credentials: dict[str, Any] = {
-        settings.AXES_USERNAME_FORM_FIELD: name,
-        "username": name,
-        "password": password,
-    }
-    user = authenticate(request, **credentials)
-    if getattr(request, "axes_locked_out", False):
-        # Its middleware would put a page in the place of our answer.
-        request.axes_locked_out = False  # type: ignore[attr-defined]
-        raise LockedOut("Too many failed attempts.", mend="Wait a quarter of an hour, or ask an admin.")
+    user = authenticate(request, email=name, password=password)
+    _check_lock(request)
     if not isinstance(user, User):
         raise AuthenticationFailed("This email address and password don't belong together.")
+    if is_mfa_enabled(user) and not _second_factor(user, code):
+        user_login_failed.send(sender=__name__, credentials={"email": name}, request=request)
+        _check_lock(request)
+        raise AuthenticationFailed("This code is wrong or was used before.")
     AxesProxyHandler.reset_attempts(username=name, ip_address=getattr(request, "axes_ip_address", None))
     return user
 
 
-def _check_second_factor(user: User, code: str) -> None:
-    """Ask for the second factor of those who have one. Raises Refused, AuthenticationFailed, LockedOut."""
-    if not is_mfa_enabled(user):
-        return
+def _check_lock(request: HttpRequest) -> None:
+    """Say that the door is closed, if axes has closed it. Raises LockedOut."""
+    if getattr(request, "axes_locked_out", False):
+        # Its middleware would put a page in the place of our answer.
+        request.axes_locked_out = False  # type: ignore[attr-defined]
+        raise LockedOut("Too many failed attempts.", mend="Wait a quarter of an hour, or ask an admin.")
+
+
+def _second_factor(user: User, code: str) -> bool:
+    """Tell whether the code is right, and use it up. Raises Refused when there is none."""
     if not code:
         raise Refused(
             "This account has a second factor.",
             field="code",
             mend="Send the code of the authenticator app, or a recovery code.",
         )
-    try:
-        form = AuthenticateForm(user=user, data={"code": code})
-        if not form.is_valid():
-            raise AuthenticationFailed("This code is wrong or was used before.")
-    except RateLimited as error:
-        raise LockedOut("Too many wrong codes.", mend="Wait five minutes.") from error
+    form = AuthenticateForm(user=user, data={"code": code})
+    if not form.is_valid():
+        return False
     form.authenticator.record_usage()
+    return True

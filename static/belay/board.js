@@ -23,25 +23,30 @@
   const wall = document.body.classList.contains("wall");
   const rowOf = new Map(); // chip id -> its row, kept so that drifting doesn't make chips jump
 
-  /** Put chips (the most urgent first) into rows; returns null when they need more than `most`. */
-  const pack = (chips, width, track, most) => {
-    const rows = [];
+  /** Put chips, the most urgent first, into at most `most` rows. Where all of them are taken, `nudge` lets a chip queue
+      behind those in its place: a little too far left is better than unseen, and its time stands on it. */
+  const pack = (chips, width, track, most, nudge) => {
+    const rows = Array.from({ length: most }, () => []);
     const places = [];
     for (const chip of chips) {
       const due = Number(chip.dataset.due) || Infinity;
       const at = due === Infinity ? 0 : place(due - now());
-      const x = Math.max(2, Math.min(at * track - width - 3, track - width - 3));
-      const free = (row) => !(rows[row] || []).some((left) => x < left + width + GAP && left < x + width + GAP);
-      let row = rowOf.get(chip.id);
-      if (row === undefined || row >= most || !free(row)) {
-        row = 0;
-        while (!free(row)) row += 1;
+      let x = Math.max(2, Math.min(at * track - width - 3, track - width - 3));
+      const free = (row) => !rows[row].some((left) => x < left + width + GAP && left < x + width + GAP);
+      let row = rowOf.get(chip.id) ?? most;
+      if (row >= most || !free(row)) row = rows.findIndex((_, number) => free(number));
+      while (row < 0 && nudge && x - width - GAP >= 2) {
+        x -= width + GAP;
+        row = rows.findIndex((_, number) => free(number));
       }
-      if (row >= most) return { fits: false, places };
-      (rows[row] = rows[row] || []).push(x);
+      if (row < 0) {
+        if (nudge) continue;
+        return null;
+      }
+      rows[row].push(x);
       places.push([chip, x, row]);
     }
-    return { fits: true, places, rows: rows.length };
+    return places;
   };
 
   const layOut = (lane) => {
@@ -50,17 +55,17 @@
     const room = track.clientWidth;
     if (!room) return;
     const full = wall ? Math.max(190, innerWidth * 0.15) : 172;
-    let result = pack(chips, full, room, MOST_ROWS);
-    const dense = !result.fits;
+    let places = pack(chips, full, room, MOST_ROWS, false);
+    const dense = !places;
     const narrow = wall ? Math.max(DENSE_WIDTH, innerWidth * 0.095) : DENSE_WIDTH;
-    if (dense) result = pack(chips, narrow, room, wall ? MOST_ROWS + 1 : MOST_DENSE);
+    if (dense) places = pack(chips, narrow, room, wall ? MOST_ROWS + 1 : MOST_DENSE, true);
     lane.classList.toggle("dense", dense);
     const width = dense ? narrow : full;
     const pad = dense ? 7 : 9;
     // The sizes of --row in board.css.
     const step = wall ? Math.max(dense ? 32 : 40, innerHeight * (dense ? 0.032 : 0.039)) : dense ? 27 : 36;
     let rows = 0;
-    for (const [chip, x, row] of result.places) {
+    for (const [chip, x, row] of places) {
       rowOf.set(chip.id, row);
       rows = Math.max(rows, row + 1);
       chip.classList.remove("over");
@@ -69,7 +74,7 @@
       chip.style.setProperty("--y", `${pad + row * step}px`);
     }
     // More than the lane can hold: the least urgent are in the table and in the strip's words.
-    const shown = new Set(result.places.map(([chip]) => chip));
+    const shown = new Set(places.map(([chip]) => chip));
     let over = 0;
     for (const chip of chips) {
       if (shown.has(chip)) continue;

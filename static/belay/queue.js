@@ -21,6 +21,8 @@
       next.scrollIntoView({ block: "nearest" });
     }
   });
+  // On a phone the queues scroll sideways: the chosen one must be in sight.
+  $("#queue-nav .on")?.scrollIntoView({ block: "nearest", inline: "center" });
   // After a click on "Take" the list shows it at once; the stream may come a moment later.
   document.body.addEventListener("belay:changed", () => {
     const list = $("#queue-live");

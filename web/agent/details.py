@@ -34,7 +34,12 @@ def _sheet(
     ticket, _ = fetch_ticket(request.user, pk)
 
     def form(error: Refused | None = None) -> HttpResponse:
-        context = {**choices(ticket), "kept": request.POST, "reason": request.POST.get("reason", ""), "error": error}
+        context = {
+            **choices(ticket),
+            "kept": request.POST,
+            "reason": request.POST.get("reason", ""),
+            "error": error,
+        }
         return render_sheet(request, template, ticket, context)
 
     if request.method == "GET":
@@ -143,7 +148,13 @@ def details(request: SignedIn, pk: int) -> HttpResponse:
                     True,
                 ),
                 ("impact", "Impact", _texts(Impact.choices), now_or_sent("impact", ticket.impact), False),
-                ("urgency", "Urgency", _texts(Urgency.choices), now_or_sent("urgency", ticket.urgency), False),
+                (
+                    "urgency",
+                    "Urgency",
+                    _texts(Urgency.choices),
+                    now_or_sent("urgency", ticket.urgency),
+                    False,
+                ),
                 (
                     "complexity",
                     "Complexity",
@@ -182,13 +193,17 @@ def tags(request: SignedIn, pk: int) -> HttpResponse:
         return {"tags": request.POST.get("tags", ", ".join(ticket.tags))}
 
     def operation(ticket: Ticket) -> None:
-        wanted = {"-".join(tag.lower().split()) for tag in request.POST.get("tags", "").split(",") if tag.strip()}
+        wanted = {
+            "-".join(tag.lower().split()) for tag in request.POST.get("tags", "").split(",") if tag.strip()
+        }
         before = set(ticket.tags)
         with working():
             if wanted - before:
                 add_tags(ticket_ids=[ticket.pk], tags=wanted - before, actor=request.user, now=database_now())
             if before - wanted:
-                remove_tags(ticket_ids=[ticket.pk], tags=before - wanted, actor=request.user, now=database_now())
+                remove_tags(
+                    ticket_ids=[ticket.pk], tags=before - wanted, actor=request.user, now=database_now()
+                )
 
     return _sheet(request, pk, "desk/tags.html", choices, operation, f"#{pk}: tags are saved.")
 
@@ -212,7 +227,13 @@ def picked(model: Any, text: str, field: str) -> Any:
     """Return the row that a select names, None for its empty choice. Raises Refused."""
     if not text:
         return None
-    row = model.objects.filter(pk=int(text)).first() if text.isascii() and text.isdigit() and len(text) < 19 else None
+    row = (
+        model.objects.filter(pk=int(text)).first()
+        if text.isascii() and text.isdigit() and len(text) < 19
+        else None
+    )
     if row is None:
-        raise Refused(f"That {field} is gone.", field=field, value=text, mend="Reload the page and pick another.")
+        raise Refused(
+            f"That {field} is gone.", field=field, value=text, mend="Reload the page and pick another."
+        )
     return row

@@ -14,6 +14,7 @@ from accounts.rules import Reach, Scope, Verb
 from tickets.models import Severity, Status, Ticket
 from tickets.querysets import TicketQuerySet
 from web.agent.paging import Order
+from web.shell import count_sql
 
 COUNT_CAP = 99
 BIGGEST_ID = 2**63 - 1
@@ -158,7 +159,12 @@ class Filters:
 
     def narrow(self, tickets: TicketQuerySet, reader: Reader) -> TicketQuerySet:
         """Keep the tickets that match every filter."""
-        equal: dict[str, Any] = {"tier": self.tier, "severity": self.severity, "status": self.status, "team_id": self.team}
+        equal: dict[str, Any] = {
+            "tier": self.tier,
+            "severity": self.severity,
+            "status": self.status,
+            "team_id": self.team,
+        }
         tickets = tickets.filter(**{name: value for name, value in equal.items() if value})
         match self.assignee:
             case "":
@@ -167,8 +173,8 @@ class Filters:
                 tickets = tickets.filter(assignee=reader.user)
             case "nobody":
                 tickets = tickets.filter(assignee__isnull=True)
-            case number:
-                tickets = tickets.filter(assignee_id=int(number))
+            case person:
+                tickets = tickets.filter(assignee_id=int(person))
         number = _number(self.q.removeprefix("#"))
         if number is not None:
             return tickets.filter(Q(pk=number) | Q(subject__icontains=self.q))
@@ -195,13 +201,13 @@ class Filters:
 
 def queue_counts(reader: Reader) -> dict[str, str]:
     """Return each built-in queue's count as text, capped so that a million tickets cost no more; one query."""
-    parts, params = [], []
+    parts: list[str] = []
+    params: list[Any] = []
     for queue in QUEUES:
         if queue.slug == "done":
             continue  # a pile, not a queue: its height says nothing
-        ids = queue.narrow(reader.tickets(), reader).order_by().values("pk")[: COUNT_CAP + 1]
-        sql, values = ids.query.sql_with_params()
-        parts.append(f"(SELECT count(*) FROM ({sql}) counted)")
+        sql, values = count_sql(queue.narrow(reader.tickets(), reader), COUNT_CAP)
+        parts.append(sql)
         params.extend(values)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", params)
@@ -225,7 +231,11 @@ def agent_choices() -> list[User]:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= BIGGEST_ID else None
+    return (
+        int(text)
+        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= BIGGEST_ID
+        else None
+    )
 
 
 def _one_of(text: str, allowed: list[int]) -> int | None:

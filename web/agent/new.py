@@ -76,7 +76,9 @@ def people(request: SignedIn) -> HttpResponse:
     if len(typed) >= 2:
         active = User.objects.filter(is_active=True)
         found = active.filter(Q(email__istartswith=typed) | Q(name__icontains=typed)).order_by("name", "pk")
-    return render(request, "desk/parts/people.html", {"people": found.select_related("organisation")[:SUGGESTIONS]})
+    return render(
+        request, "desk/parts/people.html", {"people": found.select_related("organisation")[:SUGGESTIONS]}
+    )
 
 
 def _form(request: Any, error: Refused | None = None) -> HttpResponse:
@@ -108,7 +110,9 @@ def _form(request: Any, error: Refused | None = None) -> HttpResponse:
 
 def _needed(body: str) -> str:
     if not body.strip():
-        raise Refused("Say what is wrong.", field="body", value="", mend="A few words of the caller are enough.")
+        raise Refused(
+            "Say what is wrong.", field="body", value="", mend="A few words of the caller are enough."
+        )
     return body
 
 

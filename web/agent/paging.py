@@ -59,7 +59,9 @@ class Order:
     def mark(self, ticket: Ticket) -> Mark:
         return Mark(getattr(ticket, self.column) if self.column else None, ticket.pk)
 
-    def take(self, tickets: TicketQuerySet, start: Mark | None, count: int, *, backwards: bool) -> list[Ticket]:
+    def take(
+        self, tickets: TicketQuerySet, start: Mark | None, count: int, *, backwards: bool
+    ) -> list[Ticket]:
         """Return up to `count` tickets beyond `start` in this order; at most two queries."""
         if not self.column:
             rising = backwards
@@ -95,9 +97,7 @@ class Order:
         )
 
 
-def page_of(
-    tickets: TicketQuerySet, order: Order, params: Mapping[str, str], size: int = PAGE_SIZE
-) -> Page:
+def page_of(tickets: TicketQuerySet, order: Order, params: Mapping[str, str], size: int = PAGE_SIZE) -> Page:
     """Return the page that the address asks for: ?after=MARK, ?before=MARK, ?page=last, else the first."""
     after, before = Mark.read(params.get("after", "")), Mark.read(params.get("before", ""))
     if params.get("page") == "last":

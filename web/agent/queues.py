@@ -82,13 +82,12 @@ def queue(request: SignedIn, slug: str = "mine") -> HttpResponse:
 
 def list_rows(tickets: list[Ticket], now: dt.datetime) -> list[Row]:
     """Add each ticket's most urgent running clock, in one query."""
-    urgent: dict[int, Clock] = {}
     running = Clock.objects.filter(ticket_id__in=[t.pk for t in tickets], state=Clock.State.RUNNING)
-    for clock in running.order_by("-due_at"):
-        urgent[clock.ticket_id] = clock
+    # The last one of a ticket stays: its earliest.
+    urgent = {clock.ticket_id: clock for clock in running.order_by("-due_at")}
     rows = []
     for ticket in tickets:
-        clock = urgent.get(ticket.pk)
+        clock: Clock | None = urgent.get(ticket.pk)
         due = clock.due_at if clock is not None else ticket.next_due_at
         rows.append(
             Row(

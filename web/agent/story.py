@@ -15,7 +15,8 @@ from tickets.models import Attachment, Entry, EntryKind, Event, Ticket
 from web.agent.words import Names, climb_words, tell_event
 
 # A text longer than this is folded; the whole of it is one click away.
-FOLD_AT = 3_500
+FOLD_AT = 2_500
+FOLD_LINES = 30
 ENTRY_KINDS = (kinds.REPLIED, kinds.NOTED, kinds.UPDATED, kinds.HANDED_OFF)
 HANDOFF_LABELS = (
     ("impact", "Impact"),
@@ -49,11 +50,11 @@ class Said:
 
     @property
     def head(self) -> str:
-        return self.entry.body[:FOLD_AT]
+        return "\n".join(self.entry.body[:FOLD_AT].split("\n")[:FOLD_LINES])
 
     @property
     def folded(self) -> bool:
-        return len(self.entry.body) > FOLD_AT
+        return len(self.head) < len(self.entry.body)
 
     @property
     def verb(self) -> str:
@@ -84,49 +85,70 @@ class Line:
     is_line: bool = True
 
 
-def tell(
-    ticket: Ticket, events: Sequence[Event], names: Names, *, whole: bool
-) -> list[Said | Line]:
+def tell(ticket: Ticket, events: Sequence[Event], names: Names, *, whole: bool) -> list[Said | Line]:
     """Return what the page shows, oldest first; `whole` leaves out nothing."""
-    files = _files_of(event for event in events if event.kind in (*ENTRY_KINDS, kinds.OPENED))
+    spoken = [event for event in events if event.kind in (*ENTRY_KINDS, kinds.OPENED)]
+    files = _files_of(spoken)
     items: list[Said | Line] = []
-    climb: Line | None = None
-    step_since: dt.datetime = ticket.opened_at
+    climbs = _Climbs(items, names, ticket.opened_at)
     for event in events:
         names.saw(event)
         entry = getattr(event, "entry", None)
-        if whole and event.kind == kinds.OPENED:
+        if whole and (entry is None or event.kind == kinds.OPENED):
             items.append(_line(event, names))
         if entry is not None:
             items.append(_said(event, entry, files.get(entry.pk, [])))
-            continue
-        if whole:
-            if event.kind != kinds.OPENED:
-                items.append(_line(event, names))
-            continue
-        if event.kind in (ladder.ESCALATED, ladder.TOLD_AGAIN, ladder.ENTERED):
-            climb = _climb(event, names, event.when - step_since)
-            step_since = event.when
-            if event.kind != ladder.ENTERED:
-                items.append(climb)
-        elif event.kind == ladder.TOLD and climb is not None:
-            if climb not in items:
-                items.append(climb)
-            climb.told += [name for name in names.contacts(event.data.get("contacts", ())) if name not in climb.told]
-        elif event.kind == ladder.ACKNOWLEDGED and climb is not None:
-            if climb not in items:
-                # At a queue whoever takes the ticket acknowledges it: that much the owner shows.
-                continue
-            climb.acknowledged_by = names.acknowledger(event)
-            climb.acknowledged_after = event.data.get("after_seconds")
-        elif event.kind in _PLAIN and not _is_noise(event):
+        elif not whole and not climbs.took(event) and event.kind in _PLAIN and not _is_noise(event):
             items.append(_line(event, names))
     return items
 
 
+class _Climbs:
+    """Folds a climb, its tellings and its acknowledgement into one line of the conversation."""
+
+    def __init__(self, items: list[Said | Line], names: Names, since: dt.datetime) -> None:
+        self._items = items
+        self._names = names
+        self._since = since
+        self._line: Line | None = None
+        self._shown = False
+
+    def took(self, event: Event) -> bool:
+        """Take the event if it belongs to a climb, and tell whether it does."""
+        match event.kind:
+            case ladder.ESCALATED | ladder.TOLD_AGAIN | ladder.ENTERED:
+                self._line = _climb(event, self._names, event.when - self._since)
+                self._since = event.when
+                self._shown = False
+                if event.kind != ladder.ENTERED:
+                    self._show()
+            case ladder.TOLD if self._line is not None:
+                self._show()
+                told = self._names.contacts(event.data.get("contacts", ()))
+                self._line.told += [name for name in told if name not in self._line.told]
+            # At a queue, which tells nobody, whoever takes the ticket acknowledges it: that much the owner shows.
+            case ladder.ACKNOWLEDGED if self._line is not None and self._shown:
+                self._line.acknowledged_by = self._names.acknowledger(event)
+                self._line.acknowledged_after = event.data.get("after_seconds")
+            case ladder.ACKNOWLEDGED | ladder.TOLD:
+                pass
+            case _:
+                return False
+        return True
+
+    def _show(self) -> None:
+        if self._line is not None and not self._shown:
+            self._items.append(self._line)
+            self._shown = True
+
+
 def _is_noise(event: Event) -> bool:
     """Tell whether a change follows so plainly from what stands beside it that only the whole timeline needs it."""
-    return event.kind == kinds.STATUS_CHANGED and event.data.get("from") == "new" and event.data.get("to") == "open"
+    return (
+        event.kind == kinds.STATUS_CHANGED
+        and event.data.get("from") == "new"
+        and event.data.get("to") == "open"
+    )
 
 
 def _said(event: Event, entry: Entry, files: list[Attachment]) -> Said:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import User
 from accounts.queries import scope_of, team_ids_of
-from accounts.rules import Verb
+from accounts.rules import Reach, Scope, Verb
 from escalation.models import Clock, EscalationRequest
 from escalation.queries import ClockView, LadderView, RungView, clocks_of, ladder_of
 from notifications.models import Contact, ContactListEntry
@@ -50,6 +50,7 @@ class Verbs:
     acknowledge: bool = False
     take: bool = False
     answer_wish: bool = False
+    reopen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Clockface:
     heat: str
 
 
-def fetch_ticket(user: User, pk: int) -> tuple[Ticket, Any]:
+def fetch_ticket(user: User, pk: int) -> tuple[Ticket, Scope]:
     """Return a ticket this agent may see, with all its page names, and their Scope. Raises Http404."""
     scope = scope_of(user, Verb.VIEW)
     rows = Ticket.objects.within(scope).select_related(
@@ -82,7 +83,7 @@ def ticket_page(request: SignedIn, pk: int) -> HttpResponse:
             return redirect(f"/portal/{pk}/")
         raise Http404(f"There is no ticket #{pk} that you may see.")
     context = page_context(request, pk)
-    if context["ticket"].is_open or not context["ticket"].historic:
+    if not context["ticket"].historic:
         context |= composer_context(request, context["ticket"])
     return render(request, "desk/ticket.html", context)
 
@@ -128,7 +129,7 @@ def page_context(request: Any, pk: int) -> dict[str, Any]:
         "told_here": [told[pk] for pk in here.list_ids if pk in told] if here is not None else [],
         "told_above": [told[pk] for pk in above.list_ids if pk in told] if above is not None else [],
         "wish": wish,
-        "verbs": _verbs(user, ticket, ladder, here, above, told),
+        "verbs": _verbs(user, scope, ticket, ladder, here, above, told),
         "page": page,
         "live_url": reverse("web:ticket_live", args=[pk]) + ("?timeline=whole" if whole else ""),
     }
@@ -191,6 +192,7 @@ def _step_above(ladder: LadderView | None) -> RungView | None:
 
 def _verbs(
     user: User,
+    scope: Scope,
     ticket: Ticket,
     ladder: LadderView | None,
     here: RungView | None,
@@ -198,7 +200,7 @@ def _verbs(
     told: dict[int, list[Told]],
 ) -> Verbs:
     if not ticket.is_open:
-        return Verbs()
+        return Verbs(reopen=not ticket.historic)
     take = ticket.assignee_id != user.pk and user.may(Verb.WORK)
     if ladder is None or here is None:
         return Verbs(take=take)
@@ -206,7 +208,8 @@ def _verbs(
     concerned = user.may(Verb.LEAD)
     if not concerned and (waits or here.position > 1):
         on_lists = any(person.user_id == user.pk for pk in here.list_ids for person in told.get(pk, ()))
-        concerned = on_lists or ticket.team_id in team_ids_of(user)
+        teams = scope.team_ids if scope.reach == Reach.TEAMS else team_ids_of(user)
+        concerned = on_lists or ticket.team_id in teams
     return Verbs(
         escalate=user.may(Verb.ESCALATE) and above is not None,
         deescalate=user.may(Verb.DEESCALATE) and here.position > 1 and concerned,

@@ -259,7 +259,9 @@ def suggested_handoff(ticket: Ticket) -> tuple[dict[str, str], str]:
     One query. The person edits it; nothing is sent that they did not see.
     """
     entries = list(
-        Entry.objects.filter(ticket=ticket, erased_at__isnull=True).exclude(kind=EntryKind.UPDATE).order_by("-pk")[:40]
+        Entry.objects.filter(ticket=ticket, erased_at__isnull=True)
+        .exclude(kind=EntryKind.UPDATE)
+        .order_by("-pk")[:40]
     )
     last = next((entry for entry in entries if entry.kind == EntryKind.HANDOFF and entry.fields), None)
     if last is not None:

@@ -64,18 +64,21 @@ def climb_words(event: Event, names: Names, held: dt.timedelta) -> Words:
     return _moved(event, held)
 
 
-def _moved(event: Event, held: dt.timedelta | None = None) -> Words:
+def _moved(event: Event, held: dt.timedelta | None = None, *, name_actor: bool = True) -> Words:
     data = event.data
     kind = data.get("kind")
     from_to = f"{_step(data, 'from')} to {_step(data, 'to')}"
     by_person = event.actor is not None
     parts = [from_to]
     if kind == Escalation.Kind.CLIMB and not by_person:
-        if held is not None and data.get("trigger") not in (Escalation.Trigger.PATH, Escalation.Trigger.OPENED):
+        if held is not None and data.get("trigger") not in (
+            Escalation.Trigger.PATH,
+            Escalation.Trigger.OPENED,
+        ):
             parts.append(f"after {spoken(held)}")
         parts.append(f"because {_trigger(data.get('trigger'))}")
     elif by_person:
-        parts.append(f"by {event.actor.name}" if event.actor else "")
+        parts.append(f"by {event.actor.name}" if event.actor and name_actor else "")
         if data.get("trigger") == Escalation.Trigger.REQUESTER:
             parts.append("who granted the requester's wish")
     elif kind != Escalation.Kind.CLIMB:
@@ -85,7 +88,11 @@ def _moved(event: Event, held: dt.timedelta | None = None) -> Words:
     if (data.get("late_seconds") or 0) > LATE_SECONDS:
         parts.append(f"(decided {spoken(dt.timedelta(seconds=data['late_seconds']))} late)")
     down = (data.get("to") or 0) < (data.get("from") or 0) and kind != Escalation.Kind.REMAP
-    return ("arrow-down" if down else "filled/triangle"), " ".join(filter(None, parts)), ("down" if down else "up")
+    return (
+        ("arrow-down" if down else "filled/triangle"),
+        " ".join(filter(None, parts)),
+        ("down" if down else "up"),
+    )
 
 
 def _opened(event: Event, names: Names) -> Words:
@@ -170,14 +177,18 @@ def _entered(event: Event, names: Names) -> Words:
 
 
 def _escalated(event: Event, names: Names) -> Words:
-    icon, text, tone = _moved(event)
+    icon, text, tone = _moved(event, name_actor=False)
     also = [_clock(kind) for kind in event.data.get("co_triggers", [])]
     extra = f"; due at the same time: {', '.join(also)}" if also else ""
     return icon, f"{'moved it down' if tone == 'down' else 'escalated it'}: {text}{extra}", tone
 
 
 def _told_again(event: Event, names: Names) -> Words:
-    return "repeat", f"told {_tier(event.data.get('tier'))} again: {_trigger(event.data.get('trigger'))}", "late"
+    return (
+        "repeat",
+        f"told {_tier(event.data.get('tier'))} again: {_trigger(event.data.get('trigger'))}",
+        "late",
+    )
 
 
 def _told(event: Event, names: Names) -> Words:
@@ -200,7 +211,11 @@ def _acknowledged(event: Event, names: Names) -> Words:
 
 
 def _passed_on(event: Event, names: Names) -> Words:
-    return "transfer", f"passed it on: {names.get('contact', event.data.get('contact'), 'a contact')} can't take it", ""
+    return (
+        "transfer",
+        f"passed it on: {names.get('contact', event.data.get('contact'), 'a contact')} can't take it",
+        "",
+    )
 
 
 def _warned(event: Event, names: Names) -> Words:
@@ -215,7 +230,11 @@ def _due(event: Event, names: Names) -> Words:
 
 
 def _followed_up(event: Event, names: Names) -> Words:
-    return "clock", f"ended the wait ({_status_label(event.data.get('from'))}): somebody must follow up now", "late"
+    return (
+        "clock",
+        f"ended the wait ({_status_label(event.data.get('from'))}): somebody must follow up now",
+        "late",
+    )
 
 
 def _requested(event: Event, names: Names) -> Words:
@@ -234,7 +253,11 @@ def _request_answered(event: Event, names: Names) -> Words:
 
 
 def _set_aside(event: Event, names: Names) -> Words:
-    return "alert-triangle", "set the ticket aside: its processing failed and is tried again; lead and fallback are told", "late"
+    return (
+        "alert-triangle",
+        "set it aside: its processing failed and is tried again; lead and fallback are told",
+        "late",
+    )
 
 
 def _dead_letter(event: Event, names: Names) -> Words:

@@ -37,8 +37,9 @@ class Tally:
 ZERO = Tally()
 
 
-def count_each(querysets: Mapping[K, QuerySet[Any]], *, cap: int = CAP) -> dict[K, Tally]:
-    """Return how many rows each queryset has, counted up to `cap`, in one statement for all of them."""
+def count_each(querysets: Mapping[K, QuerySet[Any]], *, cap: int | None = None) -> dict[K, Tally]:
+    """Return how many rows each queryset has, counted up to `cap` (CAP), in one statement for all of them."""
+    cap = CAP if cap is None else cap
     found: dict[K, Tally] = {}
     parts: list[str] = []
     params: list[Any] = []

@@ -1,7 +1,7 @@
 """What happens with a request, in words for people who never heard of tiers and clocks."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Tier
@@ -127,9 +127,9 @@ def progress_of(ticket: Ticket, now: dt.datetime) -> Progress:
     return Progress(
         headline=headline(ticket),
         detail=detail(ticket),
-        level=_level(ticket, standing),
+        level=_level(ticket, _places(ticket, standing)),
         promises=tuple(_promises(ticket, clocks, now)),
-        milestones=tuple(_milestones(ticket, history)),
+        milestones=tuple(_milestones(ticket, history, _places(ticket, standing))),
         wish=_wish(ticket, standing, clocks) if standing is not None else None,
     )
 
@@ -173,27 +173,36 @@ def _kept_late(ticket: Ticket, clock: Clock) -> bool:
     return answered is not None and answered >= clock.started_at
 
 
-def _level(ticket: Ticket, standing: Standing | None) -> str:
-    """Return the level in words that need no glossary; levels are counted along the ticket's own path."""
-    if standing is None or not ticket.is_open:
+def _places(ticket: Ticket, standing: Standing | None) -> dict[int, int]:
+    """Return which level each tier of the ticket's path is, counted from 1; nobody outside knows tiers."""
+    if standing is None:
+        return {}
+    tiers = sorted({step.tier for step in path_rule(standing.version_id).steps} | {ticket.tier})
+    return {tier: place for place, tier in enumerate(tiers, start=1)}
+
+
+def _level(ticket: Ticket, places: Mapping[int, int]) -> str:
+    """Return the level in words that need no glossary."""
+    if ticket.tier not in places or not ticket.is_open:
         return ""
     if ticket.tier == MANAGEMENT:
         return "Management takes care of it."
-    tiers = sorted({step.tier for step in path_rule(standing.version_id).steps} | {ticket.tier})
-    place = tiers.index(ticket.tier) + 1
-    return f"Level {place} of {len(tiers)}" + (", where every request starts." if place == 1 else ".")
+    place = places[ticket.tier]
+    return f"Level {place} of {len(places)}" + (", where every request starts." if place == 1 else ".")
 
 
-def _milestones(ticket: Ticket, history: Sequence[Escalation]) -> Iterable[Milestone]:
+def _milestones(
+    ticket: Ticket, history: Sequence[Escalation], places: Mapping[int, int]
+) -> Iterable[Milestone]:
     found = [("Request received", ticket.opened_at)]
-    found += [(_moved(row), row.at) for row in history if row.kind != Escalation.Kind.ENTERED]
+    found += [(_moved(row, places), row.at) for row in history if row.kind != Escalation.Kind.ENTERED]
     if ticket.resolved_at is not None:
         found.append(("Solved", ticket.resolved_at))
     for place, (text, at) in enumerate(found, start=1):
         yield Milestone(text, at, is_latest=place == len(found))
 
 
-def _moved(row: Escalation) -> str:
+def _moved(row: Escalation, places: Mapping[int, int]) -> str:
     """Say one change of step: levels and teams, never who was told or held it."""
     to = row.to_step.name if row.to_step else str(Tier(row.to_tier).label)
     because = _BECAUSE.get(Escalation.Trigger(row.trigger), "")
@@ -207,7 +216,7 @@ def _moved(row: Escalation) -> str:
             return f"With {to} now{reason}"
     if row.to_tier == MANAGEMENT:
         return f"Escalated to management{reason}"
-    return f"Escalated to level {row.to_tier}, {to}{reason}"
+    return f"Escalated to level {places.get(row.to_tier, row.to_tier)}, {to}{reason}"
 
 
 def _wish(ticket: Ticket, standing: Standing, clocks: Sequence[Clock]) -> Wish:

@@ -9,7 +9,7 @@ from tickets.models import Ticket
 from tickets.querysets import TicketQuerySet
 
 
-class SeenAtTheDesk(Exception):  # noqa: N818 - a way to go, not a failure
+class SeenAtTheDesk(Exception):
     """Say that this person works on the ticket and sees it at the desk instead."""
 
 

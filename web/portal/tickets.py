@@ -1,7 +1,8 @@
 """One request as its requester sees it: the public conversation, where it stands, and three things to do."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -93,7 +94,7 @@ def _do(
         return redirect(f"/t/{pk}/")
     now = database_now()
     if not form.is_valid():
-        return _show(request, ticket, now, status=422, **{name: form})
+        return _show(request, ticket, now, status=422, forms_shown={name: form})
     try:
         with counted_once(request, request.user, now=now):
             said = operation(ticket, now)
@@ -107,7 +108,7 @@ def _do(
         put_error(form, error)
         # It may be another one than before: somebody was quicker.
         ticket = portal_ticket(request.user, pk)
-        return _show(request, ticket, now, status=error.status, **{name: form})
+        return _show(request, ticket, now, status=error.status, forms_shown={name: form})
     sent = f"?sent={name}" if form.fields else ""
     return redirect(reverse("web:portal_ticket", args=[pk]) + sent)
 
@@ -119,9 +120,7 @@ def _show(
     *,
     part: str = "",
     status: int = 200,
-    reply: forms.Form | None = None,
-    wish: forms.Form | None = None,
-    **_: Any,
+    forms_shown: Mapping[str, forms.Form] = MappingProxyType({}),
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "section": "portal",
@@ -137,8 +136,8 @@ def _show(
     if part in PARTS:
         return render(request, f"portal/parts/{part}.html", context)
     context |= {
-        "reply": reply or Reply(),
-        "wish_form": wish,
+        "reply": forms_shown.get("reply") or Reply(),
+        "wish_form": forms_shown.get("wish"),
         "limits": limits(),
         "had_files": bool(request.FILES),
         # The page's script forgets the drafts that have arrived.

@@ -111,7 +111,9 @@ def exact(context: Context, value: dt.datetime | None) -> SafeString | str:
     if value is None:
         return ""
     text = exact_text(value, zone_of(context))
-    return format_html('<time datetime="{}">{}</time>', value.astimezone(dt.UTC).isoformat(timespec="seconds"), text)
+    return format_html(
+        '<time datetime="{}">{}</time>', value.astimezone(dt.UTC).isoformat(timespec="seconds"), text
+    )
 
 
 def heat(left: dt.timedelta | None, share: float | None) -> str:
@@ -166,9 +168,8 @@ def status_label(value: str) -> str:
 def avatar(person: User | None, size: str = "") -> SafeString:
     """Write a person's initials in a disc; decoration, the name must stand beside it."""
     initials = (person.initials or person.email[:1].upper())[:2] if person is not None else "B"
-    return format_html(
-        '<span class="av{}{}" aria-hidden="true">{}</span>', f" {size}" if size else "", "" if person else " own", initials
-    )
+    kinds = " ".join(filter(None, ["av", size, "" if person else "own"]))
+    return format_html('<span class="{}" aria-hidden="true">{}</span>', kinds, initials)
 
 
 @register.simple_tag(takes_context=True)
@@ -193,5 +194,7 @@ def to_acknowledge(context: Context) -> str:
 @register.simple_tag
 def attrs(**values: Any) -> SafeString:
     """Write the attributes that have a value; underscores become hyphens."""
-    pairs = [(name.replace("_", "-"), value) for name, value in values.items() if value not in (None, "", False)]
+    pairs = [
+        (name.replace("_", "-"), value) for name, value in values.items() if value not in (None, "", False)
+    ]
     return mark_safe(" ".join(format_html('{}="{}"', name, value) for name, value in pairs))  # noqa: S308

@@ -1,4 +1,1 @@
 """What the board reads: who sees what, and at what price."""
-
-import pytest
-from django.test import Client

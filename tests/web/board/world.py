@@ -37,7 +37,12 @@ class House:
     def open(self, subject: str, *, left: dt.timedelta = HOUR, severity: int = 3, **more: Any) -> Ticket:
         """Open a ticket at L1 that has about `left` until it climbs."""
         now = database_now() + left - WORK_WITHIN
-        fields = {"team": self.teams["desk"], "severity": severity, "severity_reason": "As the test wants it.", **more}
+        fields = {
+            "team": self.teams["desk"],
+            "severity": severity,
+            "severity_reason": "As the test wants it.",
+            **more,
+        }
         draft = Draft(requester=self.requester, subject=subject, body="It does not work.", **fields)
         ticket = open_ticket(draft=draft, actor=self.agent, now=now)
         ticket.refresh_from_db()
@@ -69,7 +74,7 @@ def build_house(mark: str = "") -> House:
     mark = mark or uuid.uuid4().hex[:6]
 
     def person(name: str, role: str) -> User:
-        email = f"{name.split()[0].lower()}-{mark}@example.org"
+        email = f"{name.split(maxsplit=1)[0].lower()}-{mark}@example.org"
         return create_user(email=email, name=name, role=role, password="only-for-tests")
 
     lead, agent = person("Mara Vogel", Role.LEAD), person("Piet Smit", Role.AGENT)
@@ -83,24 +88,30 @@ def build_house(mark: str = "") -> House:
         "jonas": person("Jonas Berg", Role.AGENT),
     }
     teams = {
-        "desk": create_team(name=f"Service desk {mark}", tier=Tier.L1, lead=lead, capacity=40, members=[agent]),
+        "desk": create_team(
+            name=f"Service desk {mark}", tier=Tier.L1, lead=lead, capacity=40, members=[agent]
+        ),
         "network": create_team(name=f"Network {mark}", tier=Tier.L2, capacity=12, members=[people["aisha"]]),
-        "workplace": create_team(name=f"Workplace {mark}", tier=Tier.L2, capacity=10, members=[people["jonas"]]),
+        "workplace": create_team(
+            name=f"Workplace {mark}", tier=Tier.L2, capacity=10, members=[people["jonas"]]
+        ),
         "core": create_team(name=f"Core systems {mark}", tier=Tier.L3, capacity=8, members=[people["tomas"]]),
     }
-    contact = {name: create_contact(name=user.name, email=user.email, user=user) for name, user in people.items()}
+    contact = {
+        name: create_contact(name=user.name, email=user.email, user=user) for name, user in people.items()
+    }
 
     def contacts(name: str, *who: str) -> int:
         entries = [(contact[person], "Any time.") for person in who]
         return create_contact_list(name=f"{name} {mark}", entries=entries).pk
 
-    targets = {severity: (15 * MINUTE, WORK_WITHIN) for severity in (1, 2, 3, 4)}
+    targets = dict.fromkeys((1, 2, 3, 4), (15 * MINUTE, WORK_WITHIN))
     steps = (
         StepSpec(
             name="Service desk",
             tier=Tier.L1,
             team_id=teams["desk"].pk,
-            targets={severity: (None, WORK_WITHIN) for severity in (1, 2, 3, 4)},
+            targets=dict.fromkeys((1, 2, 3, 4), (None, WORK_WITHIN)),
         ),
         StepSpec(
             name="Network",

@@ -20,7 +20,9 @@ REQUESTER = Hearer(7, Scope(7, Reach.OWN), reads_notes=False, watches_board=Fals
 NARROW = Hearer(2, Scope(2, Reach.TEAMS, team_ids=frozenset({5})), reads_notes=True, watches_board=True)
 
 
-def event(kind: str, *, ticket: int = 12, team: int | None = 4, data: dict | None = None, actor: int = 99) -> Happening:
+def event(
+    kind: str, *, ticket: int = 12, team: int | None = 4, data: dict | None = None, actor: int = 99
+) -> Happening:
     row = Passed(
         id=1,
         ticket_id=ticket,
@@ -47,12 +49,16 @@ def test_what_waits_for_a_person_rings_the_bell() -> None:
     assert "bell" in topics_for(AGENT, event(ladder.ACKNOWLEDGED))
 
 
-@pytest.mark.parametrize("kind", [kinds.NOTED, kinds.HANDED_OFF, kinds.ASSIGNED, kinds.TAGGED, ladder.TOLD, ladder.ESCALATED])
+@pytest.mark.parametrize(
+    "kind", [kinds.NOTED, kinds.HANDED_OFF, kinds.ASSIGNED, kinds.TAGGED, ladder.TOLD, ladder.ESCALATED]
+)
 def test_a_requester_hears_nothing_of_what_goes_on_inside(kind: str) -> None:
     assert topics_for(REQUESTER, event(kind)) == ()
 
 
-@pytest.mark.parametrize("kind", [kinds.REPLIED, kinds.UPDATED, kinds.STATUS_CHANGED, ladder.REQUEST_ANSWERED])
+@pytest.mark.parametrize(
+    "kind", [kinds.REPLIED, kinds.UPDATED, kinds.STATUS_CHANGED, ladder.REQUEST_ANSWERED]
+)
 def test_a_requester_hears_of_public_events_on_their_own_ticket(kind: str) -> None:
     assert topics_for(REQUESTER, event(kind)) == ("ticket-12", "queue", "bell")
 
@@ -105,7 +111,12 @@ def test_the_stream_and_the_pages_agree_on_who_sees_a_ticket() -> None:
         users[:2], [None, users[2]], [None, *teams], [None, *houses]
     ):
         Ticket.objects.create(
-            subject="Any", requester=requester, assignee=assignee, team=team, organisation=house, severity=3,
+            subject="Any",
+            requester=requester,
+            assignee=assignee,
+            team=team,
+            organisation=house,
+            severity=3,
             opened_at="2026-11-22T00:00Z",
         )
     tickets = list(Ticket.objects.all())
@@ -124,6 +135,8 @@ def test_the_stream_and_the_pages_agree_on_who_sees_a_ticket() -> None:
         for scope in scopes:
             paged = set(Ticket.objects.within(scope).values_list("pk", flat=True))
             heard = {
-                t.pk for t in tickets if sees(scope, Keys(t.requester_id, t.organisation_id, t.team_id, t.assignee_id))
+                t.pk
+                for t in tickets
+                if sees(scope, Keys(t.requester_id, t.organisation_id, t.team_id, t.assignee_id))
             }
             assert heard == paged, scope

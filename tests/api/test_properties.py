@@ -1,0 +1,145 @@
+"""schemathesis asks the API whatever its document allows, and what it doesn't: no answer may be our fault."""
+
+import contextlib
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from knox.models import AuthToken
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.views.docs import openapi
+from escalation.operations import escalate, request_escalation
+from tests.api.conftest import World, build_world
+from tickets.operations import Upload, add_note
+
+# What the document allows, and what it doesn't.
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@dataclass
+class Probe:
+    """What one run asks of the API: at most `examples` times each operation, until it is `until`."""
+
+    world: World
+    url: str
+    examples: int
+    until: float
+    derandomize: bool
+
+    def __post_init__(self) -> None:
+        house = self.world.house
+        people = (house.lead, house.agent, house.requester)
+        self.tokens = [AuthToken.objects.create(user)[1] for user in people]
+        ticket = self.ticket()
+        upload = Upload("log.txt", io.BytesIO(b"log"))
+        note = add_note(ticket_id=ticket, body="Log", actor=house.agent, now=house.now, uploads=[upload])
+        assert house.path is not None
+        self.rows = {
+            "tickets": ticket,
+            "escalation-requests": self.wish(),
+            "attachments": note.attachments.get().pk,
+            "paths": house.path.path_id,
+            "teams": house.desk.pk,
+            "services": self.world.service.pk,
+            "categories": self.world.category.pk,
+            "organisations": self.world.stranger.organisation_id,
+        }
+
+    def ticket(self) -> int:
+        house = self.world.house
+        ticket = house.open()
+        escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Rights")
+        return ticket.pk
+
+    def wish(self) -> int:
+        house = self.world.house
+        ticket = house.open()
+        return request_escalation(ticket_id=ticket.pk, actor=house.requester, reason="Soon", now=house.now).pk
+
+    def row(self, operation: Any) -> int | None:
+        """Return the id of a row that is there; a fresh one where earlier verbs may have closed it."""
+        place = operation.path.removeprefix("/api/v1/").split("/")[0]
+        fresh = {"tickets": self.ticket, "escalation-requests": self.wish}
+        if operation.method in {"post", "patch"} and place in fresh:
+            return fresh[place]()
+        return self.rows.get(place)
+
+    def ask(self, operation: Any, mode: GenerationMode) -> int:
+        """Ask one operation; return how often it was asked. Raises what a check found."""
+        row = self.row(operation) if "{id}" in operation.path else None
+        asked = 0
+
+        @settings(
+            max_examples=self.examples,
+            deadline=None,
+            database=None,
+            derandomize=self.derandomize,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode), who=st.integers(0, 2), real=st.booleans())
+        def one(case: Any, who: int, real: bool) -> None:
+            nonlocal asked
+            if time.monotonic() > self.until:
+                return
+            asked += 1
+            if real and row is not None:
+                case.path_parameters["id"] = row
+            headers = {"Authorization": f"Token {self.tokens[who]}"}
+            case.call_and_validate(base_url=self.url, headers=headers, timeout=30, checks=CHECKS)
+
+        # Nothing can be wrong about a request without parameters and body.
+        with contextlib.suppress(Unsatisfiable):
+            one()
+        return asked
+
+    def run(self) -> dict[str, int]:
+        """Ask every operation; return how often each was. Fails with all that was found, not only the first."""
+        schema = schemathesis.openapi.from_dict(openapi())
+        asked, found = {}, []
+        for result in schema.get_all_operations():
+            operation = result.ok()
+            try:
+                if time.monotonic() < self.until:
+                    asked[operation.label] = sum(self.ask(operation, mode) for mode in MODES)
+            except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 told together at the end
+                found.append(f"{operation.label}: {error}")
+        assert not found, "\n\n".join(found)
+        return asked
+
+
+@pytest.fixture
+def world(transactional_db: None, tmp_path: Path, settings: Any) -> World:
+    settings.MEDIA_ROOT = tmp_path
+    return build_world()
+
+
+def test_no_answer_is_our_fault(world: World, live_server: Any) -> None:
+    probe = Probe(world, live_server.url, examples=2, until=time.monotonic() + 12, derandomize=True)
+
+    asked = probe.run()
+
+    assert sum(asked.values()) > 30
+
+
+@pytest.mark.slow
+def test_no_answer_is_our_fault_however_long_one_asks(world: World, live_server: Any) -> None:
+    probe = Probe(world, live_server.url, examples=150, until=time.monotonic() + 900, derandomize=False)
+
+    asked = probe.run()
+
+    assert all(asked.values()), asked
