@@ -35,7 +35,7 @@ def check_time_zone(name: str) -> None:
     """Refuse a name that the time zone database does not know."""
     try:
         zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:  # "Europe" is a folder
         raise ValidationError(
             f"“{name}” is no time zone. Take a name like Europe/Berlin or America/New_York."
         ) from error

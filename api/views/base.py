@@ -68,6 +68,11 @@ class Door(GenericAPIView[Any]):
         if self.verb is not None:
             permit(self.user, self.verb)
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        # What one person may see is kept by no cache on the way.
+        response.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(request, response, *args, **kwargs)
+
     def get_orderings(self) -> Mapping[str, Ordering]:
         return self.orderings
 

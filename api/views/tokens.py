@@ -72,9 +72,7 @@ class SignInView(Door):
             row, token = AuthToken.objects.create(user, expiry=life)
             update_last_login(User, user)
         made = {"token": token, "id": row.token_key, "expires_at": row.expiry, "user": user}
-        return Response(
-            self.show(NewTokenSerializer, made), status=201, headers={"Cache-Control": "no-store"}
-        )
+        return Response(self.show(NewTokenSerializer, made), status=201)
 
 
 class TokensView(Door):

@@ -48,8 +48,10 @@
 
   /* --- the elements ------------------------------------------------------------------------------------------ */
 
-  const last = new WeakMap(); // element -> when it was fetched last
-  const due = new WeakMap(); // element -> timer of the fetch to come
+  // By id where there is one: htmx may have put a new element in the old one's place.
+  const keyOf = (element) => element.id || element;
+  const last = new Map(); // when an element was fetched last
+  const due = new Map(); // the timer of the fetch to come
 
   const isTyping = (element) => {
     const active = document.activeElement;
@@ -57,14 +59,15 @@
       active.matches("textarea, select, input:not([type=checkbox], [type=radio], [type=button], [type=submit])");
   };
 
-  const fetchElement = (element, detail) => {
-    due.delete(element);
-    if (!element.isConnected) return;
+  const fetchElement = (key, detail) => {
+    due.delete(key);
+    const element = typeof key === "string" ? document.getElementById(key) : key;
+    if (!element?.isConnected) return;
     if (isTyping(element)) {
       document.activeElement.addEventListener("blur", () => ring(element, detail), { once: true });
       return;
     }
-    last.set(element, performance.now());
+    last.set(key, performance.now());
     const url = element.dataset.liveUrl;
     if (url && !element.hasAttribute("hx-get") && window.htmx) {
       window.htmx.ajax("GET", url, { source: element, target: element, swap: element.dataset.liveSwap || "innerHTML" });
@@ -73,10 +76,11 @@
   };
 
   const ring = (element, detail, delay = 0) => {
-    if (due.has(element)) return;
+    const key = keyOf(element);
+    if (due.has(key)) return;
     const every = Number(element.dataset.liveEvery) || EVERY;
-    const since = performance.now() - (last.get(element) ?? -Infinity);
-    due.set(element, setTimeout(fetchElement, Math.max(delay, every - since, 0), element, detail));
+    const since = performance.now() - (last.get(key) ?? -Infinity);
+    due.set(key, setTimeout(fetchElement, Math.max(delay, every - since, 0), key, detail));
   };
 
   const heard = (topic, kinds) => {

@@ -72,19 +72,24 @@ def test_a_verb_on_a_ticket_that_has_moved_does_nothing_and_says_where_it_is(
     assert Escalation.objects.filter(ticket=ticket).count() == 2
 
 
-@pytest.mark.parametrize("verb", ["escalate", "deescalate", "acknowledge"])
-def test_seq_is_required(verb: str, house: House, call: Call) -> None:
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("escalate", {"reason": "Rights"}),
+        ("deescalate", {"to_position": 1, "reason": "Easy"}),
+        ("acknowledge", {}),
+    ],
+)
+@pytest.mark.parametrize("seq", [None, "1", 1.5, -1, True])
+def test_seq_is_required(seq: Any, verb: str, body: dict[str, Any], house: House, call: Call) -> None:
     ticket = at_network(house)
 
-    problem = call(
-        house.lead, "POST", f"tickets/{ticket.pk}/{verb}/", {"reason": "x", "to_position": 1}
-    ).json()
+    for sent in (body, {**body, "seq": seq}):
+        response = call(house.lead, "POST", f"tickets/{ticket.pk}/{verb}/", sent)
 
-    assert "seq" in {error["field"] for error in problem["errors"]} or problem["field"] in {
-        "reason",
-        "to_position",
-    }
-    assert call(house.lead, "POST", f"tickets/{ticket.pk}/{verb}/", {}).json()["errors"][0]["field"] == "seq"
+        assert response.status_code == 400
+        assert [error["field"] for error in response.json()["errors"]] == ["seq"]
+    assert Escalation.objects.filter(ticket=ticket, acknowledged_at__isnull=True).count() == 2
 
 
 def test_acknowledging_takes_the_ticket_and_twice_is_a_conflict(house: House, call: Call) -> None:
