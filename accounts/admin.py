@@ -1,6 +1,8 @@
 """People, teams and organisations in the admin; people are switched off, never deleted (DESIGN 3)."""
 
+import logging
 import zoneinfo
+from smtplib import SMTPException
 from typing import Any, ClassVar
 
 from allauth.account.admin import EmailAddressAdmin
@@ -26,6 +28,8 @@ from accounts.operations import CHANGEABLE, change_user, create_user
 from accounts.rules import clean_domains, clean_email
 from core.admin import BelayAdmin, LabelledInline, Section
 from core.errors import Refused
+
+log = logging.getLogger("belay.admin")
 
 PEOPLE = Section(20, "People")
 
@@ -169,7 +173,8 @@ class UserAdmin(BelayAdmin):
             )
         obj.refresh_from_db()
         if cleaned["send_link"]:
-            _mail_link(request, saved)
+            # After the commit: a slow mail server holds no row locked, and a failed one undoes nothing.
+            transaction.on_commit(lambda: _mail_link(request, saved))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Leave the teams to `save_model`."""
@@ -309,10 +314,13 @@ def _actor(request: HttpRequest) -> User:
 
 
 def _mail_link(request: HttpRequest, user: User) -> None:
-    """Mail a link to set the password, the same one that "forgotten password" mails."""
+    """Mail a link to set the password, the same one that "forgotten password" mails; called after the commit."""
     form = ResetPasswordForm({"email": user.email})
-    if form.is_valid():
-        form.save(request)
-        messages.info(request, f"A link to set the password goes to {user.email}.")
-    else:
-        messages.warning(request, f"No link could be mailed to {user.email}.")
+    try:
+        if form.is_valid():
+            form.save(request)
+            messages.info(request, f"A link to set the password goes to {user.email}.")
+            return
+    except (OSError, SMTPException) as error:
+        log.warning("no link could be mailed: %s", error)
+    messages.warning(request, f"No link could be mailed to {user.email}. Try again from this page later.")

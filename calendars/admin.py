@@ -339,7 +339,8 @@ def _field_of(place: str) -> str | None:
     """Return the form's field for a place such as week.mon or breaks.2026-06-05."""
     head, _, rest = place.partition(".")
     if head == "week":
-        return rest if rest in WEEKDAYS else None
+        # The week as a whole is wrong only beside "round the clock".
+        return rest if rest in WEEKDAYS else "always"
     return head if head in CalendarForm.base_fields else None
 
 

@@ -20,6 +20,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from core.durations import parse_duration, spoken, written
 from core.errors import Refused
@@ -120,9 +121,8 @@ class BelayAdmin(admin.ModelAdmin[Any]):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list in the reader's zone."""
-        return self._in_own_zone(
-            request, lambda: super(BelayAdmin, self).changelist_view(request, extra_context)
-        )
+        context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        return self._in_own_zone(request, lambda: super(BelayAdmin, self).changelist_view(request, context))
 
     def changeform_view(
         self,

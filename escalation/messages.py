@@ -111,6 +111,7 @@ def _told(row: Notification) -> Rendered:
             ),
             passages=tuple(passages),
             link=Action("The whole ticket", desk_url(ticket.pk)),
+            action_first=True,
             footer=WHY_FALLBACK if fallback else WHY_CONTACT,
         )
     )

@@ -76,11 +76,15 @@ def observe(incident: LoggedIncident, ticket_id: int, *, cut_short: bool = False
             outcome.climbs[(step.from_tier or step.to_tier, step.to_tier, step.trigger)] += 1
         outcome.falls += step.kind == Escalation.Kind.FALL
     outcome.told_again = standing.ticket.events.filter(kind=kinds.TOLD_AGAIN).count()
-    for kind, state in Clock.objects.filter(ticket_id=ticket_id).values_list("kind", "state"):
+    asked: set[int | None] = set()
+    clocks = Clock.objects.filter(ticket_id=ticket_id).order_by("pk")
+    for kind, state, seq in clocks.values_list("kind", "state", "seq"):
         if kind in PROMISES:
             outcome.missed[kind] += state == Clock.State.FIRED
             outcome.kept[kind] += state == Clock.State.MET
-        elif kind == Clock.Kind.ACKNOWLEDGE:
+        elif kind == Clock.Kind.ACKNOWLEDGE and seq not in asked:
+            # Each step once: what the top asks again and again would outweigh all others.
+            asked.add(seq)
             outcome.acknowledged_in_time += state == Clock.State.MET
             outcome.acknowledged_late += state == Clock.State.FIRED
     outcome.told = _told(ticket_id, steps)
@@ -88,7 +92,8 @@ def observe(incident: LoggedIncident, ticket_id: int, *, cut_short: bool = False
     if solved is not None and solved.tier == 2:
         outcome.held = time_at(1, lines, solved.at)
         shadow = [LogLine(step.due_at or step.at, step.to_tier, "", at_work=False) for step in steps]
-        outcome.would_hold = time_at(1, shadow, solved.at)
+        # Whichever comes first: people hand over, or the clock does.
+        outcome.would_hold = min(outcome.held, time_at(1, shadow, solved.at))
     return outcome
 
 

@@ -1,9 +1,10 @@
 """Run incidents of the past against escalation paths as if live: what would Belay have done?
 
-The real operations and the real engine do it, at the log's own times, in a transaction that is always taken back: nothing is written, nobody is told. Severity comes from the log's impact with medium urgency. Belay
-climbs a tier of its own, the shadow: a row that shows somebody at work at the shadow's tier or above acknowledges,
-a fall in the log lowers it, waiting for the user or customer pauses, other waits don't. The log holds no words to
-the customer: a row that shows somebody at work counts as an answer.
+The real operations and the real engine do it, at the log's own times, in a transaction that is always taken back:
+nothing is written, nobody is told. Severity comes from the log's impact with medium urgency. Belay climbs a tier of
+its own, the shadow: a row that shows somebody at work at the shadow's tier or above acknowledges, a fall in the log
+lowers it, waiting for the user or customer pauses, other waits don't. The log holds no words to the customer: a row
+that shows somebody at work counts as an answer.
 """
 
 import datetime as dt

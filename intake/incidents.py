@@ -218,6 +218,7 @@ class _Recorder:
             subject=subject[:300],
             organisation=organisation,
             service=catalogue.service(incident),
+            source=Source.IMPORT,
             source_key=incident.case,
             team=catalogue.team(incident),
             tier=incident.tier,

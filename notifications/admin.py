@@ -15,7 +15,7 @@ from django.utils.html import format_html
 
 from accounts.admin import TimeZoneInput
 from accounts.models import Role, Team, User
-from core.admin import BelayAdmin, LabelledInline, ReadOnlyAdmin, Section
+from core.admin import BelayAdmin, LabelledFormSet, LabelledInline, ReadOnlyAdmin, Section
 from core.db import database_now
 from core.panels import register_panel
 from notifications.models import (
@@ -169,12 +169,27 @@ class EntryForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("position", "contact", "when_to_reach_out", "severities", "from_round")
         widgets = {"when_to_reach_out": forms.TextInput(attrs={"size": 48})}  # noqa: RUF012
 
+    def has_changed(self) -> bool:
+        """Take a new row that names nobody and says nothing as empty, whatever its numbers."""
+        numbers = {"position", "from_round"}
+        return super().has_changed() and (bool(self.instance.pk) or not set(self.changed_data) <= numbers)
+
+
+class EntryFormSet(LabelledFormSet):
+    """Empty rows stand at the end of the order until somebody says otherwise."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        last = max((entry.position for entry in self.get_queryset()), default=0)
+        self.initial_extra = [{"position": last + place} for place in range(1, self.extra + 1)]
+
 
 class EntryInline(LabelledInline[ContactListEntry, ContactList]):
     """Who is told, in order, with when to reach out."""
 
     model = ContactListEntry
     form = EntryForm
+    formset = EntryFormSet
     extra = 2
     verbose_name = "contact"
     verbose_name_plural = "contacts, in the order in which they are told"

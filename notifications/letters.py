@@ -4,7 +4,7 @@ import datetime as dt
 import re
 import unicodedata
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -52,6 +52,8 @@ class Letter:
     action: Action | None = None
     link: Action | None = None
     footer: str = ""
+    # Where seconds count, the button comes before what people wrote.
+    action_first: bool = False
 
 
 def compose(letter: Letter) -> Rendered:
@@ -104,17 +106,13 @@ def _trimmed(letter: Letter) -> Letter:
         Passage(passage.title, _cut(passage.text)) for passage in letter.passages if passage.text.strip()
     )
     facts = tuple((label, one_line(value, 300)) for label, value in letter.facts if value)
-    return Letter(
+    return replace(
+        letter,
         subject=one_line(letter.subject),
         title=one_line(letter.title, 300),
         lead=tuple(line for line in letter.lead if line),
-        number=letter.number,
-        severity=letter.severity,
         facts=facts,
         passages=passages,
-        action=letter.action,
-        link=letter.link,
-        footer=letter.footer,
     )
 
 
@@ -130,16 +128,19 @@ def _text(letter: Letter) -> str:
     marks += [f"#{letter.number}"] if letter.number else []
     heading = "  ".join([*marks, letter.title])
     blocks = [f"{heading}\n{'=' * min(len(heading), _WIDTH)}", *letter.lead]
+    action = []
     if letter.action:
         note = f"\n{letter.action.note}" if letter.action.note else ""
-        blocks.append(f"{letter.action.label}:\n{letter.action.url}{note}")
+        action = [f"{letter.action.label}:\n{letter.action.url}{note}"]
+    # Indented: a line that somebody wrote can't pass for one of ours.
+    passages = [
+        f"{passage.title}\n\n" + "\n".join(f"    {line}".rstrip() for line in passage.text.splitlines())
+        for passage in letter.passages
+    ]
+    blocks += [*action, *passages] if letter.action_first else [*passages, *action]
     if letter.facts:
         widest = max(len(label) for label, _ in letter.facts)
         blocks.append("\n".join(f"{label:<{widest}}  {value}" for label, value in letter.facts))
-    for passage in letter.passages:
-        # Indented: a line that somebody wrote can't pass for one of ours.
-        quoted = "\n".join(f"    {line}".rstrip() for line in passage.text.splitlines())
-        blocks.append(f"{passage.title}\n\n{quoted}")
     if letter.link:
         blocks.append(f"{letter.link.label}: {letter.link.url}")
     # The usual signature mark: mail programs fold away what follows.

@@ -6,6 +6,7 @@ Such a test must not be marked django_db.
 """
 
 import os
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -51,7 +52,8 @@ def live_server_process(django_db_setup: None, django_db_blocker: Any) -> Iterat
         database = databases.clone("live")
     with one_at_a_time("static"):
         collect_static(KEPT / "static")
-    (var / "static").symlink_to(KEPT / "static")
+        # Links of our own: another run may collect anew while our server still reads.
+        shutil.copytree(KEPT / "static", var / "static", copy_function=os.link)
     live = Live(f"http://localhost:{port}", port, database, var / "web.log")
     process = web("127.0.0.1", port)
     extra = {

@@ -151,14 +151,12 @@ class TicketAdmin(ReadOnlyAdmin):
         "subject",
         "severity",
         "status",
-        "tier",
         "team",
         "assignee",
         "next_due_at",
-        "unacknowledged_since",
     )
     list_display_links = ("pk", "subject")
-    list_filter = ("status", "severity", "tier", "source", "historic", "team")
+    list_filter = ("status", "severity", "tier", "source", "historic")
     list_select_related = ("team", "assignee")
     text_search = ("requester__email", "assignee__email", "source_key")
     search_help_text = "A ticket's number, or the exact address of its requester or owner."

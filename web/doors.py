@@ -27,10 +27,18 @@ def back_to(request: HttpRequest, default: str) -> str:
     return back if back and safe else default
 
 
-def triggers(response: HttpResponse, **events: Any) -> HttpResponse:
-    """Let htmx raise these events on the page once it has the answer."""
-    # Only ASCII may stand in a header.
-    response["HX-Trigger-After-Settle" if response.content else "HX-Trigger"] = json.dumps(events)
+def triggers(response: HttpResponse, *, sent: str = "", **events: Any) -> HttpResponse:
+    """Let htmx raise these events on the page once it has the answer; `sent` names the drafts that have arrived.
+
+    Drafts are forgotten before the answer is swapped in, as a fresh form looks for them; all else comes after.
+    """
+    first = {"belay:sent": {"prefix": sent}} if sent else {}
+    # JSON of only ASCII characters: a header takes no others.
+    if response.content:
+        response["HX-Trigger"] = json.dumps(first)
+        response["HX-Trigger-After-Settle"] = json.dumps(events)
+    else:
+        response["HX-Trigger"] = json.dumps(first | events)
     return response
 
 
@@ -40,10 +48,8 @@ def done(request: HttpRequest, text: str, back: str, *, sent: str = "") -> HttpR
     `sent` names the drafts that have arrived and may be forgotten.
     """
     if by_script(request):
-        events: dict[str, Any] = {"say": {"text": text, "level": "success"}, "belay:changed": {}}
-        if sent:
-            events["belay:sent"] = {"prefix": sent}
-        return triggers(HttpResponse(status=204), **events)
+        events = {"say": {"text": text, "level": "success"}, "belay:changed": {}}
+        return triggers(HttpResponse(status=204), sent=sent, **events)
     messages.success(request, text)
     return redirect(back)
 

@@ -53,7 +53,7 @@ class TicketViews(ViewSetMixin, ConversationVerbs, LadderVerbs, WorkVerbs):
         if self.action != "list":
             return self.orderings
         both = NEWEST | OLDEST
-        if not sees_inside({"request": getattr(self, "request", None)}):
+        if not sees_inside(self.get_serializer_context()):
             return both
         says = "the next deadline first; tickets without one are left out"
         return both | {"next_due_at": Ordering(("next_due_at", "id"), says)}

@@ -57,7 +57,12 @@ class EscalationPathAdmin(BelayAdmin):
             conditions = path.current.conditions if path.current is not None else {}
             return " and ".join(conditions_in_words(conditions, choices)) or "every ticket"
 
-        return ("name", taken_by, "position", "is_default", "is_active", "version", "steps_in_order")
+        return ("name", taken_by, "position", "default", "is_active", "version", "steps_in_order")
+
+    @admin.display(description="default", boolean=True)
+    def default(self, path: Any) -> bool:
+        """Tell whether it is the default path."""
+        return bool(path.is_default)
 
     @admin.display(description="version")
     def version(self, path: Any) -> int | None:

@@ -699,6 +699,16 @@ class Migration(migrations.Migration):
                 condition=models.Q(("fires_at__isnull", False)), fields=["fires_at", "id"], name="clock_due"
             ),
         ),
+        migrations.AddIndex(
+            model_name="clock",
+            index=models.Index(
+                condition=models.Q(
+                    ("kind", "stakeholder_update"), ("round__gt", 0), ("state__in", ("running", "paused"))
+                ),
+                fields=["-round", "ticket"],
+                name="clock_update_overdue",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="clock",
             constraint=models.UniqueConstraint(

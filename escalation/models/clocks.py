@@ -72,6 +72,12 @@ class Clock(models.Model):
         )
         indexes = (
             models.Index(fields=["fires_at", "id"], condition=Q(fires_at__isnull=False), name="clock_due"),
+            # The board counts updates that are overdue; `round` is how often the promise was missed.
+            models.Index(
+                fields=["-round", "ticket"],
+                condition=Q(kind="stakeholder_update", state__in=LIVE, round__gt=0),
+                name="clock_update_overdue",
+            ),
         )
 
     def __str__(self) -> str:

@@ -88,6 +88,9 @@ class _Reaction:
 
     def _engage(self, event: Event, state: State) -> None:
         """Take an answer, a note or a taking by those of the step for their acknowledgement."""
+        if event.kind == kinds.HANDED_OFF and event.entry.pk == state.current.handoff_id:
+            # Written for the step that begins, by whoever sends the ticket there: it answers nothing yet.
+            return
         if (event.ticket_id, event.actor_id) not in self.allowed or state.acknowledged:
             return
         if not state.ticket.is_open:

@@ -84,7 +84,7 @@
     const more = lane.querySelector("[data-over]");
     more.hidden = !over;
     more.textContent = `${over} more within 8 h: see the table`;
-    lane.style.setProperty("--rows", String(Math.max(dense ? 6 : 4, rows)));
+    lane.style.setProperty("--rows", String(Math.max(dense ? 6 : 4, rows) + (over ? 0.7 : 0)));
   };
 
   const relabel = () => {

@@ -45,7 +45,9 @@ def test_an_address_belongs_to_one_person_whatever_its_capitals(again: str) -> N
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_take_an_address_at_once_one_gets_it() -> None:
-    outcomes = race(*(lambda email=email: ann(email=email) for email in ("ann@example.org", "Ann@Example.org")))
+    outcomes = race(
+        *(lambda email=email: ann(email=email) for email in ("ann@example.org", "Ann@Example.org"))
+    )
 
     assert {type(outcome) for outcome in outcomes} == {User, EmailTaken}
     assert User.objects.count() == 1
@@ -244,7 +246,10 @@ def test_two_admins_who_demote_each_other_at_once_leave_one() -> None:
         (lambda: User(email="bob@example.org", name="Bob", role="owner"), "user_role_known"),
         (lambda: User(email="there@example.org", name="Twice"), "email"),
         (lambda: Organisation(name="Acme", domains=["Example.org"]), "organisation_domains_small"),
-        (lambda: Organisation(name="Acme", domains=["ok.test", "MÜNCHEN.test"]), "organisation_domains_small"),
+        (
+            lambda: Organisation(name="Acme", domains=["ok.test", "MÜNCHEN.test"]),
+            "organisation_domains_small",
+        ),
         (lambda: Organisation(name="There"), "name"),
         (lambda: Team(name="Desk", tier=5), "team_tier_known"),
         (lambda: Team(name="There", tier=1), "name"),

@@ -95,7 +95,12 @@ def test_others_cost_no_query(person: Any, django_assert_num_queries: Any) -> No
 def test_members_of_teams_are_the_active_ones_and_the_lead(
     person: Any, django_assert_num_queries: Any
 ) -> None:
-    ann, bob, gone, lead = person(), person(name="bob"), person(name="gone", is_active=False), person(name="lea")
+    ann, bob, gone, lead = (
+        person(),
+        person(name="bob"),
+        person(name="gone", is_active=False),
+        person(name="lea"),
+    )
     desk = create_team(name="Desk", tier=Tier.L1, lead=lead, members=[ann, gone])
     network = create_team(name="Network", tier=Tier.L2, lead=gone, members=[bob, ann])
     empty = create_team(name="Empty", tier=Tier.L3)

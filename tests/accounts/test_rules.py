@@ -72,7 +72,7 @@ def test_a_scope_can_t_be_widened_afterwards() -> None:
 
     with pytest.raises(AttributeError):
         scope.reach = Reach.ALL  # type: ignore[misc]
-    assert NOBODY == Scope(None, Reach.NOTHING)
+    assert Scope(None, Reach.NOTHING) == NOBODY
 
 
 @pytest.mark.parametrize(

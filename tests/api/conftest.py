@@ -69,6 +69,12 @@ def world(db: None) -> World:
 
 
 @pytest.fixture
+def agent(db: None) -> User:
+    """An agent with nothing around them, for what needs no house."""
+    return create_user(email="agent@example.org", name="Alone Agent", role=Role.AGENT)
+
+
+@pytest.fixture
 def house(world: World) -> House:
     return world.house
 

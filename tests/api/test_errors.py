@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from accounts.models import User
 from tests.api.conftest import Call
 from tests.house import House
 from tickets.models import Ticket
@@ -39,8 +40,8 @@ WRONG: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("body", "field", "says"), WRONG, ids=[json.dumps(line[0])[:50] for line in WRONG])
-def test_a_wrong_body_is_refused_by_field(body: Any, field: str, says: str, house: House, call: Call) -> None:
-    response = call(house.agent, "POST", "tickets/", json.dumps(body))
+def test_a_wrong_body_is_refused_by_field(body: Any, field: str, says: str, agent: User, call: Call) -> None:
+    response = call(agent, "POST", "tickets/", json.dumps(body))
 
     problem = response.json()
     assert response.status_code == 400
@@ -50,8 +51,8 @@ def test_a_wrong_body_is_refused_by_field(body: Any, field: str, says: str, hous
     assert not Ticket.objects.exists()
 
 
-def test_all_errors_are_told_at_once(house: House, call: Call) -> None:
-    problem = call(house.agent, "POST", "tickets/", {"subject": "", "impact": 9, "urgency": 0}).json()
+def test_all_errors_are_told_at_once(agent: User, call: Call) -> None:
+    problem = call(agent, "POST", "tickets/", {"subject": "", "impact": 9, "urgency": 0}).json()
 
     assert {error["field"] for error in problem["errors"]} == {"subject", "impact", "urgency"}
     impact = next(error for error in problem["errors"] if error["field"] == "impact")
@@ -84,10 +85,10 @@ def test_nested_fields_are_named_by_their_way(house: House, call: Call) -> None:
     ],
 )
 def test_what_can_t_be_read_is_said_to_be_so(
-    data: Any, content_type: str, status: int, house: House, call: Call
+    data: Any, content_type: str, status: int, agent: User, call: Call
 ) -> None:
     client = Client()
-    client.force_login(house.agent, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(agent, backend="allauth.account.auth_backends.AuthenticationBackend")
 
     response = client.post("/api/v1/tickets/", data, content_type=content_type)
 
@@ -110,9 +111,9 @@ def test_what_can_t_be_read_is_said_to_be_so(
     ],
 )
 def test_wrong_turns_are_problem_documents_too(
-    method: str, path: str, status: int, house: House, call: Call
+    method: str, path: str, status: int, agent: User, call: Call
 ) -> None:
-    response = call(house.agent, method, path)
+    response = call(agent, method, path)
 
     assert response.status_code == status
     assert response["Content-Type"] == "application/problem+json"

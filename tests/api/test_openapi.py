@@ -98,6 +98,8 @@ def test_the_page_shows_every_operation_under_the_strict_policy(
     page.locator("#operations-tickets-open_ticket .execute").click()
     page.wait_for_selector("#operations-tickets-open_ticket .live-responses-table .response")
 
+    assert page.locator("html.dark-mode").count() == (scheme == "dark")
+
     # then: no style or script had to be let in, and trying it out reaches the API
     policy = answer.headers["content-security-policy"]
     assert "unsafe" not in policy

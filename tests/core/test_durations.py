@@ -41,7 +41,19 @@ def test_a_duration_is_read(text: str, expected: dt.timedelta | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["soon", "-5 min", "5 parsecs", "1h and a bit", "1,5h", "h", "²", "2 h 100", "1h-30min", "min 5", "5 months"],
+    [
+        "soon",
+        "-5 min",
+        "5 parsecs",
+        "1h and a bit",
+        "1,5h",
+        "h",
+        "²",
+        "2 h 100",
+        "1h-30min",
+        "min 5",
+        "5 months",
+    ],
 )
 def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
     with pytest.raises(Refused) as refusal:

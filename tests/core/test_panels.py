@@ -1,7 +1,5 @@
 """Panels that higher apps add to a lower app's pages."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from core import panels
@@ -9,9 +7,8 @@ from core.panels import panels_for, register_panel
 
 
 @pytest.fixture(autouse=True)
-def _only_ours(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _only_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panels, "_panels", {})
-    yield
 
 
 def test_panels_of_a_place_are_shown_in_the_order_of_their_registration() -> None:

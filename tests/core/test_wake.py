@@ -82,9 +82,9 @@ def test_it_rings_after_the_commit_and_not_before(valkey: redis.Redis, rings: An
 
 @pytest.mark.django_db(transaction=True)
 def test_what_was_rolled_back_rings_nobody(valkey: redis.Redis, rings: Any, settings: Any) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         wake(TASK)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
 
     assert rings.get_message(timeout=0.2) is None
     assert _tasks(valkey, settings) == []

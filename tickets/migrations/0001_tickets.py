@@ -538,6 +538,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="ticket",
+            index=models.Index(
+                condition=models.Q(("set_aside_at__isnull", False)),
+                fields=["set_aside_at", "id"],
+                name="ticket_set_aside",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="ticket",
             index=models.Index(fields=["requester", "-id"], name="ticket_by_requester"),
         ),
         migrations.AddIndex(

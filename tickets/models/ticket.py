@@ -143,6 +143,11 @@ class Ticket(models.Model):
                 condition=Q(unacknowledged_since__isnull=False),
                 name="ticket_unacknowledged",
             ),
+            models.Index(
+                fields=["set_aside_at", "id"],
+                condition=Q(set_aside_at__isnull=False),
+                name="ticket_set_aside",
+            ),
             models.Index(fields=["requester", "-id"], name="ticket_by_requester"),
             models.Index(fields=["organisation", "-id"], name="ticket_by_organisation"),
             GinIndex(fields=["tags"], name="ticket_by_tag"),

@@ -38,15 +38,15 @@ def assign_tickets(
 
     A new ticket becomes open when somebody takes it. Raises Refused when the person works no tickets.
     """
-    if assignee is not None and not assignee.is_agent:
-        raise Refused(
-            f"{assignee} works no tickets ({assignee.get_role_display()}).",
-            field="assignee",
-            value=assignee.email,
-            mend="Take an active agent.",
-        )
     with working() as work:
         tickets = hold(work, ticket_ids, actor=actor, verb=Verb.WORK)
+        if assignee is not None and not assignee.is_agent:
+            raise Refused(
+                f"{assignee} works no tickets ({assignee.get_role_display()}).",
+                field="assignee",
+                value=assignee.email,
+                mend="Take an active agent.",
+            )
         new: list[NewEvent] = []
         opened: list[Ticket] = []
         for ticket in tickets:
@@ -187,16 +187,16 @@ def set_severities(
     *, ticket_ids: Sequence[int], severity: int, actor: User | None, now: dt.datetime, reason: str
 ) -> list[Event]:
     """Override the severity of tickets; a person must say why. Raises Refused."""
-    if severity not in Severity.values:
-        raise Refused(
-            f"“{severity}” is no severity.", field="severity", value=severity, mend="Take 1, 2, 3 or 4."
-        )
-    if actor is not None and not reason.strip():
-        raise Refused(
-            "Another severity needs a reason.", field="reason", value="", mend="Say why in a sentence."
-        )
     with working() as work:
         held = hold(work, ticket_ids, actor=actor, verb=Verb.WORK)
+        if severity not in Severity.values:
+            raise Refused(
+                f"“{severity}” is no severity.", field="severity", value=severity, mend="Take 1, 2, 3 or 4."
+            )
+        if actor is not None and not reason.strip():
+            raise Refused(
+                "Another severity needs a reason.", field="reason", value="", mend="Say why in a sentence."
+            )
         tickets = [ticket for ticket in held if ticket.severity != severity]
         new = []
         for ticket in tickets:
@@ -223,16 +223,16 @@ def set_details(
     When impact or urgency change and nobody overrode the severity, the matrix proposes it anew in the same
     transaction. Raises Refused for unknown fields and values that a field doesn't take.
     """
-    unknown = sorted(set(changes) - set(DETAILS))
-    if unknown:
-        raise Refused(
-            f"“{unknown[0]}” can't be changed here.",
-            field=unknown[0],
-            value=changes[unknown[0]],
-            mend=f"Take one of {', '.join(DETAILS)}.",
-        )
     with working() as work:
         (ticket,) = hold(work, [ticket_id], actor=actor, verb=Verb.WORK)
+        unknown = sorted(set(changes) - set(DETAILS))
+        if unknown:
+            raise Refused(
+                f"“{unknown[0]}” can't be changed here.",
+                field=unknown[0],
+                value=changes[unknown[0]],
+                mend=f"Take one of {', '.join(DETAILS)}.",
+            )
         new: list[NewEvent] = []
         changed: list[str] = []
         for name, wanted in changes.items():

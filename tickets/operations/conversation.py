@@ -19,7 +19,7 @@ from tickets.operations.changes import apply_status
 from tickets.operations.words import clean_body, safe_media_type, safe_name
 from tickets.timeline import NewEvent, working
 
-_KIND_OF = {
+KIND_OF_ENTRY = {
     EntryKind.REPLY: kinds.REPLIED,
     EntryKind.NOTE: kinds.NOTED,
     EntryKind.UPDATE: kinds.UPDATED,
@@ -80,7 +80,7 @@ def add_entry(
         )
         facts = {"from_requester": from_requester, "automatic": automatic}
         (event,) = work.record(
-            [NewEvent(ticket, _KIND_OF[EntryKind(kind)], facts, entry=entry, happened_at=happened_at)],
+            [NewEvent(ticket, KIND_OF_ENTRY[EntryKind(kind)], facts, entry=entry, happened_at=happened_at)],
             actor=actor,
             now=now,
         )

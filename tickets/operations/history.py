@@ -8,7 +8,8 @@ from typing import Any
 from accounts.models import User
 from core.errors import Refused
 from tickets import kinds
-from tickets.models import Source, Status, Ticket
+from tickets.models import Entry, EntryKind, Status, Ticket
+from tickets.operations.conversation import KIND_OF_ENTRY
 from tickets.operations.opening import Draft, open_tickets
 from tickets.queries import severity_matrix
 from tickets.rules import is_reopening, proposed_severity
@@ -29,7 +30,7 @@ class LoggedRow:
     """One row of a log: when, by whom, the words as they were, and what the ticket is like afterwards.
 
     `log` holds no personal text, it is never erased; `changes` maps CHANGEABLE names to values, what it does not
-    name stays as it was.
+    name stays as it was. `entry` is what was said, not saved yet and without its ticket.
     """
 
     happened_at: dt.datetime
@@ -37,6 +38,7 @@ class LoggedRow:
     changes: Mapping[str, Any]
     by: User | None = None
     tags: Sequence[str] = ()
+    entry: Entry | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,13 +94,21 @@ def record_cases(*, cases: Sequence[LoggedCase], now: dt.datetime) -> Recorded:
                     result.unchanged += 1
                     events = [NewEvent(ticket, kinds.LOGGED, happened_at=row.happened_at, by=row.by)]
                 if not opening:
-                    events[0].data = {**events[0].data, "log": dict(row.log)}
+                    events[0].data = {**events[0].data, **_log_of(row)}
                 new.extend(events)
         Ticket.objects.bulk_update(
             tickets,
             [
                 *("organisation", "service", "impact", "severity", "tier", "tier_since", "team", "assignee"),
-                *("status", "resolved_at", "closed_at", "reopened_count", "tags"),
+                *(
+                    "status",
+                    "resolved_at",
+                    "closed_at",
+                    "reopened_count",
+                    "tags",
+                    "last_requester_at",
+                    "last_answer_at",
+                ),
             ],
         )
         work.record(new, actor=None, now=now)
@@ -122,9 +132,8 @@ def _tickets_of(cases: Sequence[LoggedCase], now: dt.datetime) -> list[Ticket]:
             replace(
                 case.draft,
                 historic=True,
-                source=Source.IMPORT,
                 happened_at=case.rows[0].happened_at,
-                facts={**case.draft.facts, "log": dict(case.rows[0].log)},
+                facts={**case.draft.facts, **_log_of(case.rows[0])},
                 opened_by=case.rows[0].by,
             )
             for case in cases
@@ -132,6 +141,10 @@ def _tickets_of(cases: Sequence[LoggedCase], now: dt.datetime) -> list[Ticket]:
         ]
         opened = iter(open_tickets(drafts=drafts, actor=None, now=now) if drafts else [])
         return [next(opened) if case.draft is not None else known[case.ticket_id or 0] for case in cases]
+
+
+def _log_of(row: LoggedRow) -> dict[str, Any]:
+    return {"log": dict(row.log)} if row.log else {}
 
 
 def _events_of(ticket: Ticket, row: LoggedRow, matrix: Mapping[tuple[int, int], int]) -> Iterator[NewEvent]:
@@ -161,10 +174,25 @@ def _events_of(ticket: Ticket, row: LoggedRow, matrix: Mapping[tuple[int, int], 
                 facts = {"from": ticket.severity, "to": proposed, "by": "matrix"}
                 ticket.severity = proposed
                 yield NewEvent(ticket, kinds.SEVERITY_CHANGED, facts, happened_at=at, by=row.by)
+    if row.entry is not None:
+        yield _said(ticket, row.entry, row)
     added = sorted(set(row.tags) - set(ticket.tags))
     if added:
         ticket.tags = sorted({*ticket.tags, *added})
         yield NewEvent(ticket, kinds.TAGGED, {"added": added, "removed": []}, happened_at=at, by=row.by)
+
+
+def _said(ticket: Ticket, entry: Entry, row: LoggedRow) -> NewEvent:
+    """Put an entry on the ticket, and remember when the customer last spoke and was last answered."""
+    entry.ticket = ticket
+    entry.from_requester = entry.author_id == ticket.requester_id
+    if entry.is_public and entry.from_requester:
+        ticket.last_requester_at = row.happened_at
+    elif entry.is_public:
+        ticket.last_answer_at = row.happened_at
+    facts = {"from_requester": entry.from_requester, "automatic": False}
+    kind = KIND_OF_ENTRY[EntryKind(entry.kind)]
+    return NewEvent(ticket, kind, facts, entry=entry, happened_at=row.happened_at, by=row.by)
 
 
 def _follow_status(ticket: Ticket, before: str, at: dt.datetime) -> bool:

@@ -100,12 +100,9 @@ def _written(request: Any, ticket: Ticket, kind: EntryKind) -> HttpResponse:
         answer = render(
             request, "desk/parts/composer.html", composer_context(request, ticket, kind=str(kind))
         )
-        events: dict[str, Any] = {"belay:sent": {"prefix": sent}}
         if onward:
-            events["belay:go"] = {"to": next_ticket(request.user, ticket.pk)}
-        else:
-            events |= {"say": {"text": text, "level": "success"}, "belay:changed": {}}
-        return triggers(answer, **events)
+            return triggers(answer, sent=sent, **{"belay:go": {"to": next_ticket(request.user, ticket.pk)}})
+        return triggers(answer, sent=sent, **{"say": {"text": text, "level": "success"}, "belay:changed": {}})
     messages.success(request, f"#{ticket.pk}: {text}" if onward else text)
     return redirect(next_ticket(request.user, ticket.pk) if onward else f"{page}?sent=1#composer")
 

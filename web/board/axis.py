@@ -30,16 +30,14 @@ def rows_of(places: list[float], *, width: float, rows: int) -> list[int]:
     A chip's right edge is its place, the leftmost chips stand at the track's beginning. What fits into no row goes
     into the one with the most room.
     """
-    taken: list[list[tuple[float, float]]] = [[] for _ in range(rows)]
+    # Places only fall: the chip before it in a row is the one a chip could cover.
+    edges = [math.inf] * rows
     found = []
     for at in places:
         left = max(0.0, at - width)
-        right = left + width
-
-        def overlap(row: int, left: float = left, right: float = right) -> float:
-            return sum(max(0.0, min(right, b) - max(left, a)) for a, b in taken[row])
-
-        best = min(range(rows), key=lambda row: (round(overlap(row), 6), row))
-        taken[best].append((left, right))
-        found.append(best)
+        row = next((row for row, edge in enumerate(edges) if edge >= left + width), None)
+        if row is None:
+            row = edges.index(max(edges))
+        edges[row] = left
+        found.append(row)
     return found

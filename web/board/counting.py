@@ -1,14 +1,13 @@
 """Many counts in one statement, each only up to a cap: what a million rows cost is what a thousand cost."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import QuerySet
-
-K = TypeVar("K", bound=Hashable)
+from django.db.models import IntegerField, QuerySet
+from django.db.models.expressions import RawSQL
 
 CAP = 1000
 
@@ -21,7 +20,11 @@ class Tally:
     capped: bool = False
 
     def __str__(self) -> str:
-        return f"{self.number:,}+" if self.capped else f"{self.number:,}"
+        if not self.capped:
+            return f"{self.number:,}"
+        # A sum of capped counts pretends to know its last digits.
+        step = 10 ** max(0, len(str(self.number)) - 2)
+        return f"{self.number // step * step:,}+"
 
     def __bool__(self) -> bool:
         return self.number > 0
@@ -37,26 +40,55 @@ class Tally:
 ZERO = Tally()
 
 
-def count_each(querysets: Mapping[K, QuerySet[Any]], *, cap: int | None = None) -> dict[K, Tally]:
-    """Return how many rows each queryset has, counted up to `cap` (CAP), in one statement for all of them."""
+Key = tuple[str, int]
+
+
+def count_each(
+    querysets: Mapping[str, QuerySet[Any]],
+    *,
+    each: Callable[[Any], Mapping[str, QuerySet[Any]]] = lambda _value: {},
+    values: Sequence[int] = (),
+    spelt_out: bool = False,
+    cap: int | None = None,
+) -> dict[Key, Tally]:
+    """Return how many rows each queryset has, counted up to `cap` (CAP), in one statement for all of them.
+
+    Those that `each` makes of a value are counted for each of `values`. Keys are (name, value), with 0 for the others.
+    They are written once for all values, because writing SQL takes longer than running it; `spelt_out` writes them
+    for each, where the planner must know the value to choose well (conditions that few rows match).
+    """
     cap = CAP if cap is None else cap
-    found: dict[K, Tally] = {}
+    found: dict[Key, Tally] = {}
     parts: list[str] = []
     params: list[Any] = []
-    keys: list[K] = []
-    for key, queryset in querysets.items():
+
+    def add(name: str, value: int, queryset: QuerySet[Any], all_values: Sequence[int] = ()) -> None:
+        found.update({(name, one): ZERO for one in (all_values or (value,))})
         try:
             # Ordered by nothing: whichever rows the index gives first are as good as any.
-            sql, values = queryset.order_by().values("pk")[: cap + 1].query.sql_with_params()
+            sql, own = queryset.order_by().values("pk")[: cap + 1].query.sql_with_params()
         except EmptyResultSet:
-            found[key] = ZERO
-            continue
-        parts.append(f"SELECT {len(keys)}, count(*) FROM ({sql}) rows")  # noqa: S608 compiled by Django
-        params.extend(values)
-        keys.append(key)
+            return
+        part = f"SELECT %s, {{}}, (SELECT count(*) FROM ({sql}) counted)"  # noqa: S608 compiled by Django
+        if all_values:
+            listed = ", ".join(f"({int(one)})" for one in all_values)
+            parts.append(f"{part.format('value')} FROM (VALUES {listed}) each_one (value)")
+        else:
+            parts.append(part.format(int(value)))
+        params.extend([name, *own])
+
+    for name, queryset in querysets.items():
+        add(name, 0, queryset)
+    if spelt_out:
+        for value in values:
+            for name, queryset in each(value).items():
+                add(name, value, queryset)
+    elif values:
+        for name, queryset in each(RawSQL("each_one.value", [], output_field=IntegerField())).items():
+            add(name, 0, queryset, values)
     if parts:
         with connection.cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts), params)
-            for place, number in cursor.fetchall():
-                found[keys[place]] = Tally(min(number, cap), number > cap)
+            for name, value, number in cursor.fetchall():
+                found[name, value] = Tally(min(number, cap), number > cap)
     return found

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 
 from accounts.models import Tier
 from core.durations import spoken
@@ -27,7 +28,7 @@ BINS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chip:
     """One ticket on the board."""
 
@@ -50,12 +51,12 @@ class Chip:
     may_take: bool
     now: dt.datetime
 
-    @property
+    @cached_property
     def due_at(self) -> dt.datetime | None:
         """When the ticket moves: as soon as either of its two times runs out."""
         return min((at for at in (self.tier_due_at, self.answer_by) if at is not None), default=None)
 
-    @property
+    @cached_property
     def left(self) -> dt.timedelta | None:
         return None if self.due_at is None else self.due_at - self.now
 
@@ -66,14 +67,6 @@ class Chip:
     @property
     def column(self) -> int:
         return 0 if self.left is None else column(self.left)
-
-    @property
-    def tens(self) -> int:
-        return self.column // 10
-
-    @property
-    def units(self) -> int:
-        return self.column % 10
 
     @property
     def due_ms(self) -> int | None:
@@ -193,7 +186,7 @@ class OnCall:
         return f"{self.where}, then {self.then}" if self.then else self.where
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lane:
     """One tier of the ladder."""
 
@@ -216,7 +209,7 @@ class Lane:
     def is_top(self) -> bool:
         return self.tier == Tier.MANAGEMENT
 
-    @property
+    @cached_property
     def open(self) -> Tally:
         return sum(self.counts.values(), start=ZERO)
 
@@ -229,11 +222,15 @@ class Lane:
         return percent(sum(team.open.number for team in self.teams), self.capacity)
 
     @property
+    def percent_text(self) -> str:
+        return percent_text(self.percent)
+
+    @cached_property
     def rest(self) -> Tally:
         """How many are open but not drawn."""
         return sum((bar.count for bar in self.bars), start=ZERO)
 
-    @property
+    @cached_property
     def bars(self) -> tuple[Bar, ...]:
         drawn = dict.fromkeys((name for name, _ in BINS), 0)
         for chip in self.chips:
@@ -256,7 +253,7 @@ class Lane:
     def rows(self) -> int:
         return min(MOST_ROWS, max(FEWEST_ROWS, -(-len(self.chips) // 4)))
 
-    @property
+    @cached_property
     def placed(self) -> list[tuple[Chip, int]]:
         """The chips, the most urgent first, each with the row it stands in where no script moves it."""
         ordered = sorted(
@@ -306,7 +303,7 @@ class Facts:
         return self.engine_lag > dt.timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Board:
     """All of it."""
 
@@ -318,7 +315,7 @@ class Board:
     on_call: tuple[OnCall, ...]
     more_needs: Tally = ZERO
 
-    @property
+    @cached_property
     def chips(self) -> list[Chip]:
         """Every drawn ticket, the one that climbs first on top: the table's rows."""
         drawn = [chip for lane in self.lanes for chip in lane.chips]
@@ -332,6 +329,11 @@ class Board:
     @property
     def is_empty(self) -> bool:
         return not self.facts.open
+
+
+def percent_text(share: int) -> str:
+    """Return a share as text; beyond tenfold the figure says nothing any more."""
+    return f"{share} %" if share < 1000 else "over 999 %"
 
 
 def percent(part: int, whole: int) -> int:

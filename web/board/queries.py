@@ -23,8 +23,8 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from accounts.models import Membership, Team, Tier, User
-from accounts.rules import Scope, Verb
-from escalation.models import Clock, EscalationPath
+from accounts.rules import Reach, Scope, Verb
+from escalation.models import Clock
 from escalation.models.clocks import LIVE
 from escalation.queries import engine_lag
 from notifications.models import Contact, ContactListEntry, Notification
@@ -33,7 +33,7 @@ from tickets.querysets import TicketQuerySet, scope_filter
 from web.board.axis import HORIZON
 from web.board.counting import CAP, ZERO, Tally, count_each
 from web.board.filters import BoardFilter
-from web.board.model import DAY, MOST_CHIPS, SOON, Board, Chip, Facts, Lane, Need, OnCall, TeamLoad
+from web.board.model import BINS, DAY, MOST_CHIPS, SOON, Board, Chip, Facts, Lane, Need, OnCall, TeamLoad
 
 MOST_NEEDS = 7
 MOST_TEAMS = 60
@@ -66,12 +66,12 @@ def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime
     teams = read_teams(scope)
     on_call = read_on_call(teams)
     chips, needs = _chips(tickets, user, now)
-    counts = count_each(_counts(tickets, scope, asked, now))
+    counts = _count(tickets, scope, asked, now)
     lanes = tuple(
         Lane(
             tier=tier,
             chips=tuple(chip for chip in chips if chip.tier == tier),
-            counts={name: counts["bin", tier, name] for name in ("near", "day", "days", "later", "still")},
+            counts={name: counts[name, tier] for name, _ in BINS},
             teams=tuple(team for team in teams if team.tier == tier),
             on_call=tuple(entry for entry in on_call if entry.tier == tier),
         )
@@ -79,10 +79,10 @@ def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime
     )
     facts = Facts(
         open=sum((lane.open for lane in lanes), start=ZERO),
-        climbing=sum((counts["climbing", tier, ""] for tier in (0, *TIERS)), start=ZERO),
-        untaken=counts["untaken", 0, ""],
-        updates=counts["updates", 0, ""],
-        aside=counts["aside", 0, ""],
+        climbing=sum((counts["climbing", tier] for tier in (0, *TIERS)), start=ZERO),
+        untaken=counts["untaken", 0],
+        updates=counts["updates", 0],
+        aside=counts["aside", 0],
         engine_lag=engine_lag(now),
     )
     waiting = facts.untaken + facts.aside + facts.updates
@@ -235,29 +235,35 @@ def _may_take(user: User) -> Any:
     )
 
 
-def _counts(
+def _count(
     tickets: TicketQuerySet, scope: Scope, asked: BoardFilter, now: dt.datetime
-) -> dict[tuple[str, int, str], QuerySet[Any]]:
-    horizon, day = now + HORIZON, now + DAY
-    found: dict[tuple[str, int, str], QuerySet[Any]] = {}
-    for tier in TIERS:
-        lane = tickets.filter(tier=tier)
-        found["bin", tier, "near"] = lane.filter(tier_due_at__lt=horizon)
-        found["bin", tier, "day"] = lane.filter(tier_due_at__gte=horizon, tier_due_at__lt=day)
-        found["bin", tier, "days"] = lane.filter(tier_due_at__gte=day, tier_due_at__lt=now + 3 * DAY)
-        found["bin", tier, "later"] = lane.filter(tier_due_at__gte=now + 3 * DAY)
-        found["bin", tier, "still"] = lane.filter(tier_due_at__isnull=True)
-        found["climbing", tier, ""] = lane.filter(tier_due_at__lt=now + SOON)
+) -> dict[tuple[str, int], Tally]:
+    """Return the board's figures by (name, tier), tier 0 for those of all tiers; one statement."""
+    horizon, day, days = now + HORIZON, now + DAY, now + 3 * DAY
+
+    def lane(tier: Any) -> dict[str, QuerySet[Any]]:
+        held = tickets.filter(tier=tier)
+        return {
+            "near": held.filter(tier_due_at__lt=horizon),
+            "day": held.filter(tier_due_at__gte=horizon, tier_due_at__lt=day),
+            "days": held.filter(tier_due_at__gte=day, tier_due_at__lt=days),
+            "later": held.filter(tier_due_at__gte=days),
+            "still": held.filter(tier_due_at__isnull=True),
+            "climbing": held.filter(tier_due_at__lt=now + SOON),
+        }
+
     visible = Exists(Ticket.objects.filter(scope_filter(scope), pk=OuterRef("ticket_id")))
-    theirs = Clock.objects.filter(asked.condition("ticket__")).filter(visible)
-    # Along clock_due: few clocks fire within the next minutes, however many there are.
-    found["climbing", 0, ""] = theirs.filter(kind=Clock.Kind.ACKNOWLEDGE, fires_at__lt=now + SOON).exclude(
-        ticket__tier_due_at__lt=now + SOON
-    )
-    found["untaken", 0, ""] = tickets.unacknowledged()
-    found["aside", 0, ""] = tickets.filter(set_aside_at__isnull=False)
-    found["updates", 0, ""] = theirs.filter(kind=Clock.Kind.STAKEHOLDER_UPDATE, state__in=LIVE, round__gt=0)
-    return found
+    clocks = Clock.objects.filter(asked.condition("ticket__")).filter(visible)
+    answers = clocks.filter(kind=Clock.Kind.ACKNOWLEDGE, fires_at__lt=now + SOON)
+    figures: dict[str, QuerySet[Any]] = {
+        "untaken": tickets.unacknowledged(),
+        "aside": tickets.filter(set_aside_at__isnull=False),
+        # Along clock_due: few clocks fire within the next minutes, however many there are.
+        "climbing": answers.exclude(ticket__tier_due_at__lt=now + SOON),
+        "updates": clocks.filter(kind=Clock.Kind.STAKEHOLDER_UPDATE, state__in=LIVE, round__gt=0),
+    }
+    narrowed = asked.narrows or scope.reach != Reach.ALL
+    return count_each(figures, each=lane, values=TIERS, spelt_out=narrowed)
 
 
 def read_teams(scope: Scope) -> list[TeamLoad]:
@@ -277,9 +283,10 @@ def read_on_call(teams: Iterable[TeamLoad]) -> tuple[OnCall, ...]:
 
     From the contact lists of the paths in force; at a tier whose steps have none, the leads of its teams.
     """
-    current = EscalationPath.objects.filter(is_active=True, current__isnull=False).values("current")
     entries = ContactListEntry.objects.filter(
-        contact__is_active=True, contact_list__steps__version__in=current
+        contact__is_active=True,
+        contact_list__steps__version__path__is_active=True,
+        contact_list__steps__version__path__current=F("contact_list__steps__version"),
     ).order_by(
         "-contact_list__steps__tier",
         "contact_list__steps__version__path__position",
@@ -291,15 +298,19 @@ def read_on_call(teams: Iterable[TeamLoad]) -> tuple[OnCall, ...]:
     )
     columns = entries.values_list(
         "contact_list__steps__tier",
-        "contact_list__steps__team__name",
+        "contact_list__steps__team_id",
         "contact__kind",
         "contact__name",
-        "contact__team__lead__name",
+        "contact__team_id",
     )
+    # Names of teams and leads are here already: fewer joins to plan.
+    known = {team.id: team for team in teams}
     told: dict[tuple[int, str], list[str]] = {}
-    for tier, team, kind, name, lead in columns[:MOST_ENTRIES]:
-        person = lead if kind == Contact.Kind.LEAD and lead else name
-        names = told.setdefault((tier, team or ""), [])
+    for tier, team_id, kind, name, led_id in columns[:MOST_ENTRIES]:
+        led = known.get(led_id)
+        person = led.lead if kind == Contact.Kind.LEAD and led is not None and led.lead else name
+        team = known.get(team_id)
+        names = told.setdefault((tier, team.name if team is not None else ""), [])
         if person not in names:
             names.append(person)
     with_lists = {tier for tier, _ in told}
@@ -307,10 +318,11 @@ def read_on_call(teams: Iterable[TeamLoad]) -> tuple[OnCall, ...]:
         if team_row.tier not in with_lists and team_row.lead:
             told.setdefault((team_row.tier, team_row.name), [team_row.lead])
     found = []
-    for (tier, team), names in sorted(told.items(), key=lambda item: (-item[0][0], item[0][1])):
+    for (tier, where_told), names in sorted(told.items(), key=lambda item: (-item[0][0], item[0][1])):
         label = str(Tier(tier).label)
         alone = sum(other == tier for other, _ in told) == 1
-        where = label if tier == Tier.MANAGEMENT or alone or not team else f"{label} {team}"
+        short = tier == Tier.MANAGEMENT or alone or not where_told
+        where = label if short else f"{label} {where_told}"
         found.append(OnCall(tier, where, names[0], names[1] if len(names) > 1 else ""))
     return tuple(found)
 

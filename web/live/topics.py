@@ -26,6 +26,10 @@ PUBLIC_KINDS = frozenset(
         kinds.REPLIED,
         kinds.UPDATED,
         kinds.STATUS_CHANGED,
+        # The portal says which team and level has it, and whether somebody works on it.
+        kinds.ASSIGNED,
+        kinds.TEAM_CHANGED,
+        ladder.ESCALATED,
         ladder.REQUESTED,
         ladder.REQUEST_ANSWERED,
     }

@@ -85,7 +85,7 @@ def mail(request: SignedIn, name: str) -> HttpResponse:
 @require_safe
 @never_cache
 @xframe_options_sameorigin
-@csp({"DIRECTIVES": MAIL_POLICY})  # type: ignore[arg-type] # it passes every argument on, and says otherwise
+@csp(MAIL_POLICY)  # type: ignore[arg-type] # it passes every argument on, and says otherwise
 @may(Verb.LEAD)
 def mail_html(request: SignedIn, name: str) -> HttpResponse:
     """Send a mail's HTML part for the frame."""

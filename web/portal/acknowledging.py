@@ -1,6 +1,7 @@
 """The page behind the link of a telling: one tap at 03:00 says who has it. No sign-in for personal links."""
 
 import datetime as dt
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -172,6 +173,7 @@ def _show(
     )
     told = [one for one in outlook.told if one.contact_id != contact.pk] if outlook else []
     me = next((one for one in outlook.told if one.contact_id == contact.pk), None) if outlook else None
+    zone = actor.time_zone if actor is not None else contact.time_zone
     context = {
         "now": now,
         "situation": situation,
@@ -181,8 +183,10 @@ def _show(
         "others": told,
         "passed": me is not None and me.outcome == "can't",
         "last_held": outlook.held[-1] if outlook and outlook.held else None,
-        "zone": actor.time_zone if actor is not None else contact.time_zone,
+        "zone": zone,
         "may_pass": actor is None,
+        "reached": [one.name for one in told if one.outcome in ("told", "on the way")],
+        "until_format": _until_format(outlook, zone, now),
         "error": error if situation.kind == OPEN else None,
         "who": situation.current.acknowledged_by or situation.current.acknowledged_contact,
         "after": situation.current.acknowledged_at - situation.current.at
@@ -207,3 +211,11 @@ def _countdown(outlook: Outlook | None, now: dt.datetime) -> str:
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _until_format(outlook: Outlook | None, zone: str, now: dt.datetime) -> str:
+    """Return how the next instants are written: the day stands there only when it is not today's."""
+    last = (outlook.climbs_at or outlook.until) if outlook is not None else None
+    tz = zoneinfo.ZoneInfo(zone)
+    same_day = last is None or last.astimezone(tz).date() == now.astimezone(tz).date()
+    return "H:i T" if same_day else "D j M, H:i T"

@@ -26,8 +26,17 @@ URGENCIES = (
 class NewRequest(forms.Form):
     """A new request; severity follows from the two plain questions."""
 
-    subject = forms.CharField(label="In one line", max_length=300)
-    body = forms.CharField(label="What happened?", widget=forms.Textarea, max_length=settings.BELAY_MAX_BODY)
+    subject = forms.CharField(
+        label="In one line",
+        max_length=300,
+        error_messages={"required": "Say in a few words what it is about."},
+    )
+    body = forms.CharField(
+        label="What happened?",
+        widget=forms.Textarea,
+        max_length=settings.BELAY_MAX_BODY,
+        error_messages={"required": "Tell us what happened; a sentence is enough."},
+    )
     impact = forms.TypedChoiceField(
         label="Who is affected?", choices=IMPACTS, coerce=int, initial=Impact.LOW, widget=forms.RadioSelect
     )
@@ -49,13 +58,23 @@ class NewRequest(forms.Form):
 class Reply(forms.Form):
     """An answer, or what is still wrong."""
 
-    body = forms.CharField(label="Your message", widget=forms.Textarea, max_length=settings.BELAY_MAX_BODY)
+    body = forms.CharField(
+        label="Your message",
+        widget=forms.Textarea,
+        max_length=settings.BELAY_MAX_BODY,
+        error_messages={"required": "Write a few words first."},
+    )
 
 
 class Wish(forms.Form):
     """Why it can't wait."""
 
-    reason = forms.CharField(label="Why can't it wait?", widget=forms.Textarea, max_length=5_000)
+    reason = forms.CharField(
+        label="Why can't it wait?",
+        widget=forms.Textarea,
+        max_length=5_000,
+        error_messages={"required": "Say why it can't wait; the lead decides by it."},
+    )
 
 
 def uploads_in(request: HttpRequest) -> list[Upload]:

@@ -2,6 +2,12 @@
 
 // Swagger UI on Belay's OpenAPI document; a file of its own, as the Content-Security-Policy allows no inline script.
 (() => {
+  // Swagger UI has a dark form, but leaves it to the page to ask for it.
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+  dark.addEventListener("change", dress);
+  dress();
+
   const place = document.getElementById("swagger-ui");
   window.SwaggerUIBundle({
     url: place.dataset.schema,

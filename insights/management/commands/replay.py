@@ -142,7 +142,7 @@ class Command(BaseCommand):
             self.console.print("L2 solved none of them.")
             return
         table = Table(f"{len(held)} incidents that L2 solved: time at L1 before", "median", "p90")
-        for name, values in (("in the log", held), ("with this path", would)):
+        for name, values in (("in the log", held), ("with this path at most", would)):
             median, p90 = percentile(values, 0.5), percentile(values, 0.9)
             table.add_row(name, *(spoken(value) if value is not None else "" for value in (median, p90)))
         self.console.print(table)

@@ -93,6 +93,14 @@ def test_each_open_ticket_stands_in_the_lane_of_its_tier(house: House) -> None:
     assert "<b>4</b>open" in page
 
 
+def test_a_subject_is_text_whatever_it_says(house: House) -> None:
+    house.climb(house.open('<script>alert("x")</script> & <b>bold'), 2, taken=False)
+    for query in ("", "?view=table", "?view=wall"):
+        page = look(house.agent, query)
+        assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; &lt;b&gt;bold" in page
+        assert "<script>alert" not in page
+
+
 def test_less_time_left_stands_further_to_the_right(house: House) -> None:
     lefts = [5 * MINUTE, 30 * MINUTE, 2 * HOUR, 7 * HOUR]
     tickets = [house.open(f"With {left}", left=left) for left in lefts]
@@ -101,7 +109,9 @@ def test_less_time_left_stands_further_to_the_right(house: House) -> None:
 
     places = []
     for ticket in tickets:
-        tens, units = re.search(rf'class="chip [^"]* t(\d+) u(\d) r\d+" id="c{ticket.pk}"', page).groups()
+        tens, units = re.search(
+            rf'class="chip [^"]* t(\d+) u(\d) r\d+[^"]*" id="c{ticket.pk}"', page
+        ).groups()
         places.append(10 * int(tens) + int(units))
     assert places == sorted(places, reverse=True)
     assert places[0] > 85

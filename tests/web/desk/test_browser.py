@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import User
 from core.db import database_now
-from escalation.models import Escalation
+from escalation.models import Escalation, EscalationPath
 from escalation.operations import publish_path
 from tests.browser_fixtures import Live
 from tests.house import House, build_house, default_spec
@@ -21,13 +21,17 @@ SignIn = Callable[[Any, User], None]
 
 
 @pytest.fixture
-def house(live: Live) -> House:
-    """A house of its own in the live server's database, whose path new tickets enter."""
+def house(live: Live) -> Iterator[House]:
+    """A house of its own in the live server's database; new tickets enter its path as long as the test runs."""
     tag = uuid.uuid4().hex[:6]
     house = build_house(tag=tag, with_path=False)
-    publish_path(path_id=None, spec=default_spec(house, name=f"Standard {tag}"), actor=house.admin, now=house.now)
+    version = publish_path(
+        path_id=None, spec=default_spec(house, name=f"Standard {tag}"), actor=house.admin, now=house.now
+    )
+    EscalationPath.objects.exclude(pk=version.path_id).update(is_active=False)
     house.now = database_now()
-    return house
+    yield house
+    EscalationPath.objects.filter(pk=version.path_id).update(is_default=False, is_active=False)
 
 
 @pytest.fixture
@@ -43,7 +47,9 @@ def open_page(browser: Browser, live: Live, sign_in: SignIn) -> Iterator[Callabl
         page.on("pageerror", lambda error: trouble.append(str(error)))
         page.on(
             "console",
-            lambda message: trouble.append(message.text) if "Content Security Policy" in message.text else None,
+            lambda message: (
+                trouble.append(message.text) if "Content Security Policy" in message.text else None
+            ),
         )
         if user is not None:
             sign_in(page, user)
@@ -66,7 +72,7 @@ def test_sign_in_by_the_form_and_out_again(house: House, open_page: Callable[...
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="All open")).to_be_visible()
-    page.get_by_label("Piet Test: your menu").click()
+    page.locator("summary", has_text="your menu").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
@@ -133,7 +139,9 @@ def test_acknowledging_by_key(house: House, open_page: Callable[..., Page]) -> N
     expect(lead.locator("#conversation")).to_contain_text("Acknowledged by Aisha Test")
 
 
-def test_two_people_escalate_at_once_and_the_second_is_asked_again(house: House, open_page: Callable[..., Page]) -> None:
+def test_two_people_escalate_at_once_and_the_second_is_asked_again(
+    house: House, open_page: Callable[..., Page]
+) -> None:
     ticket = house.open()
     first, second = (open_page(user, f"/t/{ticket.pk}/") for user in (house.agent, house.outsider))
     for page, words in ((first, "First reason"), (second, "Second reason")):
@@ -186,7 +194,9 @@ def test_without_javascript_everything_basic_works(house: House, open_page: Call
     assert seq_of(ticket) == 1
 
 
-def test_what_others_write_appears_and_leaves_my_draft_alone(house: House, open_page: Callable[..., Page]) -> None:
+def test_what_others_write_appears_and_leaves_my_draft_alone(
+    house: House, open_page: Callable[..., Page]
+) -> None:
     ticket = house.open()
     page = open_page(house.agent, f"/t/{ticket.pk}/")
     page.locator("#body").press_sequentially("I am just writ")
@@ -198,7 +208,9 @@ def test_what_others_write_appears_and_leaves_my_draft_alone(house: House, open_
     expect(page.locator("#body")).to_be_focused()
 
 
-def test_draft_survives_leaving_the_page_and_is_gone_once_sent(house: House, open_page: Callable[..., Page]) -> None:
+def test_draft_survives_leaving_the_page_and_is_gone_once_sent(
+    house: House, open_page: Callable[..., Page]
+) -> None:
     ticket = house.open()
     page = open_page(house.agent, f"/t/{ticket.pk}/")
     page.locator("#body").fill("To be continued")
@@ -228,7 +240,9 @@ def test_dead_server_is_said_and_the_text_is_kept(house: House, open_page: Calla
     expect(page.locator("#conversation")).to_contain_text("Do not lose me")
 
 
-def test_session_that_ended_is_said_and_the_text_is_kept(house: House, open_page: Callable[..., Page]) -> None:
+def test_session_that_ended_is_said_and_the_text_is_kept(
+    house: House, open_page: Callable[..., Page]
+) -> None:
     ticket = house.open()
     page = open_page(house.agent, f"/t/{ticket.pk}/")
     page.locator("#body").fill("Still mine")
@@ -251,15 +265,17 @@ def test_list_refreshes_itself_and_walks_by_keys(house: House, open_page: Callab
     expect(page.locator("#queue-live")).to_contain_text("Fresh from the portal")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(f"{page.url.split('/t/')[0].split('/queue')[0]}/t/{ticket.pk}/")
+    page.wait_for_url(f"**/t/{ticket.pk}/")
 
 
-def test_theme_follows_the_system_until_somebody_chooses(house: House, open_page: Callable[..., Page]) -> None:
+def test_theme_follows_the_system_until_somebody_chooses(
+    house: House, open_page: Callable[..., Page]
+) -> None:
     page = open_page(house.agent, "/queue/", color_scheme="dark")
     root = page.locator("html")
     expect(root).to_have_attribute("data-bs-theme", "dark")
 
-    page.get_by_label("Piet Test: your menu").click()
+    page.locator("summary", has_text="your menu").click()
     page.get_by_role("button", name="Light").click()
     expect(root).to_have_attribute("data-bs-theme", "light")
     answer = page.reload()
@@ -269,8 +285,7 @@ def test_theme_follows_the_system_until_somebody_chooses(house: House, open_page
     expect(root).to_have_attribute("data-bs-theme", "light")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
 def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
     house: House, open_page: Callable[..., Page], axe: Callable[[Page], None], scheme: str, width: int
 ) -> None:

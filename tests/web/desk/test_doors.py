@@ -32,7 +32,9 @@ def test_a_fragment_never_brings_the_sign_in_page_along(db: None) -> None:
     assert answer.status_code == 401
 
 
-def test_requester_who_follows_a_link_lands_on_the_ticket_in_the_portal(house: House, signed_in_as: As) -> None:
+def test_requester_who_follows_a_link_lands_on_the_ticket_in_the_portal(
+    house: House, signed_in_as: As
+) -> None:
     ticket = house.open()
 
     answer = signed_in_as(house.requester).get(f"/t/{ticket.pk}/")
@@ -51,7 +53,18 @@ def test_ticket_of_somebody_else_is_not_there_for_a_requester(house: House, sign
 
 @pytest.mark.parametrize(
     "verb",
-    ["write", "take", "acknowledge", "escalate", "deescalate", "assign", "severity", "status", "details", "tags"],
+    [
+        "write",
+        "take",
+        "acknowledge",
+        "escalate",
+        "deescalate",
+        "assign",
+        "severity",
+        "status",
+        "details",
+        "tags",
+    ],
 )
 def test_requester_may_use_no_verb_of_the_desk(house: House, signed_in_as: As, verb: str) -> None:
     ticket = house.open()
@@ -59,7 +72,15 @@ def test_requester_may_use_no_verb_of_the_desk(house: House, signed_in_as: As, v
 
     answer = signed_in_as(house.requester).post(
         f"/t/{ticket.pk}/{verb}/",
-        {"body": "x", "kind": "note", "seq": 0, "reason": "x", "status": "closed", "severity": 1, "tags": "x"},
+        {
+            "body": "x",
+            "kind": "note",
+            "seq": 0,
+            "reason": "x",
+            "status": "closed",
+            "severity": 1,
+            "tags": "x",
+        },
     )
 
     ticket.refresh_from_db()
@@ -67,7 +88,9 @@ def test_requester_may_use_no_verb_of_the_desk(house: House, signed_in_as: As, v
     assert ticket.event_seq == before
 
 
-def test_agent_narrowed_to_their_teams_does_not_find_the_others_tickets(house: House, signed_in_as: As) -> None:
+def test_agent_narrowed_to_their_teams_does_not_find_the_others_tickets(
+    house: House, signed_in_as: As
+) -> None:
     ticket = house.open()
     house.outsider.only_own_teams = True
     house.outsider.save()
@@ -91,7 +114,9 @@ def test_signing_in_by_email_whatever_its_capitals(house: House) -> None:
     house.agent.save()
     client = Client()
 
-    answer = client.post("/sign-in/", {"login": "PIET@example.org", "password": "a long password"}, follow=True)
+    answer = client.post(
+        "/sign-in/", {"login": "PIET@example.org", "password": "a long password"}, follow=True
+    )
 
     assert answer.redirect_chain[-1][0] == "/queue/"
 
@@ -106,7 +131,9 @@ def test_too_many_wrong_passwords_are_answered_in_clear_words(house: House) -> N
     assert "locked for 15 minutes" in answer.content.decode()
 
 
-def test_lockout_of_one_person_leaves_their_neighbours_alone_and_ends_with_a_new_password(house: House) -> None:
+def test_lockout_of_one_person_leaves_their_neighbours_alone_and_ends_with_a_new_password(
+    house: House,
+) -> None:
     for user in (house.agent, house.second):
         user.set_password("a long password")
         user.save()
@@ -121,7 +148,9 @@ def test_lockout_of_one_person_leaves_their_neighbours_alone_and_ends_with_a_new
     client.post("/account/password/reset/", {"email": house.agent.email})
     link = next(word for word in mail.outbox[0].body.split() if "/account/password/reset/key/" in word)
     form = client.get(link, follow=True)
-    client.post(form.redirect_chain[-1][0], {"password1": "quite a long one", "password2": "quite a long one"})
+    client.post(
+        form.redirect_chain[-1][0], {"password1": "quite a long one", "password2": "quite a long one"}
+    )
     free = client.post("/sign-in/", {"login": house.agent.email, "password": "quite a long one"})
     assert free.status_code == 302
 
@@ -137,7 +166,8 @@ def test_signing_out_needs_a_post(house: House, signed_in_as: As) -> None:
 
 def test_sign_up_is_closed(db: None) -> None:
     answer = Client().post(
-        "/account/signup/", {"email": "new@example.org", "password1": "long enough 1", "password2": "long enough 1"}
+        "/account/signup/",
+        {"email": "new@example.org", "password1": "long enough 1", "password2": "long enough 1"},
     )
 
     assert "No open sign-up" in answer.content.decode()
@@ -150,7 +180,9 @@ def test_new_password_by_mail(house: House) -> None:
     (letter,) = mail.outbox
     link = next(word for word in letter.body.split() if "/account/password/reset/key/" in word)
     form = client.get(link, follow=True)
-    client.post(form.redirect_chain[-1][0], {"password1": "quite a long one", "password2": "quite a long one"})
+    client.post(
+        form.redirect_chain[-1][0], {"password1": "quite a long one", "password2": "quite a long one"}
+    )
 
     answer = client.post("/sign-in/", {"login": house.agent.email, "password": "quite a long one"})
     assert (answer.status_code, answer["Location"]) == (302, "/")

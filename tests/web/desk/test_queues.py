@@ -22,7 +22,9 @@ def listed(client: Client, address: str) -> list[int]:
 
 
 def test_each_queue_holds_its_tickets(house: House, signed_in_as: As) -> None:
-    mine, unowned, waiting, done = (house.open(subject=name) for name in ("mine", "unowned", "waiting", "done"))
+    mine, unowned, waiting, done = (
+        house.open(subject=name) for name in ("mine", "unowned", "waiting", "done")
+    )
     assign_ticket(ticket_id=mine.pk, assignee=house.agent, actor=house.lead, now=house.now)
     add_reply(ticket_id=waiting.pk, body="Which?", actor=house.third, now=house.now, then_status="waiting")
     change_status(ticket_id=done.pk, status="resolved", actor=house.lead, now=house.now)
@@ -37,7 +39,9 @@ def test_each_queue_holds_its_tickets(house: House, signed_in_as: As) -> None:
     assert listed(client, "/queue/done/") == [done.pk]
 
 
-def test_unacknowledged_climb_stands_in_its_queue_and_on_top_of_every_page(house: House, signed_in_as: As) -> None:
+def test_unacknowledged_climb_stands_in_its_queue_and_on_top_of_every_page(
+    house: House, signed_in_as: As
+) -> None:
     ticket = house.open()
     client = signed_in_as(house.agent)
     assert listed(client, "/queue/unacknowledged/") == []
@@ -45,10 +49,12 @@ def test_unacknowledged_climb_stands_in_its_queue_and_on_top_of_every_page(house
     escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Needs L2.")
 
     assert listed(client, "/queue/unacknowledged/") == [ticket.pk]
-    assert "<b>1</b> <span class=\"word\">to acknowledge</span>" in client.get("/bell/").content.decode()
+    assert '<b>1</b> <span class="word">to acknowledge</span>' in client.get("/bell/").content.decode()
 
 
-def test_most_urgent_ticket_is_first_and_those_without_a_deadline_last(house: House, signed_in_as: As) -> None:
+def test_most_urgent_ticket_is_first_and_those_without_a_deadline_last(
+    house: House, signed_in_as: As
+) -> None:
     late, soon, none = (house.open(at=house.now - age) for age in (HOUR, MIN, dt.timedelta(0)))
     Clock.objects.filter(ticket=none).delete()
     Ticket.objects.filter(pk=none.pk).update(next_due_at=None)
@@ -128,7 +134,9 @@ def test_pages_meet_without_gap_or_overlap_in_both_directions(house: House) -> N
         assert backward == expected, size
 
 
-@pytest.mark.parametrize("text", ["", "~", "x~1", "2026-01-01~1", "2026-13-01T00:00:00Z~1", "~-1", "1", "~" + "9" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "~", "x~1", "2026-01-01~1", "2026-13-01T00:00:00Z~1", "~-1", "1", "~" + "9" * 30]
+)
 def test_nonsense_in_the_address_is_the_first_page(text: str) -> None:
     assert Mark.read(text) is None
 

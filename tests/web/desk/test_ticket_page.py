@@ -23,7 +23,12 @@ from tickets.operations import (
     write_handoff,
 )
 
-HANDOFF = {"impact": "46 people", "tried": "Backup line", "suspected": "Change 8812", "next_action": "Roll back"}
+HANDOFF = {
+    "impact": "46 people",
+    "tried": "Backup line",
+    "suspected": "Change 8812",
+    "next_action": "Roll back",
+}
 
 
 def lively(house: House) -> Ticket:
@@ -43,7 +48,12 @@ def lively(house: House) -> Ticket:
         uploads=[Upload("fw.log", io.BytesIO(b"log"), "text/plain")],
     )
     set_severity(ticket_id=ticket.pk, severity=2, actor=house.agent, now=at(4), reason="A whole office.")
-    set_details(ticket_id=ticket.pk, changes={"impact": 1, "subject": "VPN drops in Madrid"}, actor=house.agent, now=at(5))
+    set_details(
+        ticket_id=ticket.pk,
+        changes={"impact": 1, "subject": "VPN drops in Madrid"},
+        actor=house.agent,
+        now=at(5),
+    )
     add_tags(ticket_ids=[ticket.pk], tags=["vpn"], actor=house.agent, now=at(6))
     escalate(
         ticket_id=ticket.pk,
@@ -55,7 +65,14 @@ def lively(house: House) -> Ticket:
     )
     acknowledge(ticket_id=ticket.pk, seen_seq=seq_of(ticket), actor=house.second, now=at(9))
     request_escalation(ticket_id=ticket.pk, actor=house.requester, reason="The phones are down.", now=at(10))
-    deescalate(ticket_id=ticket.pk, seen_seq=seq_of(ticket), to_position=1, actor=house.lead, now=at(12), reason="Solved there.")
+    deescalate(
+        ticket_id=ticket.pk,
+        seen_seq=seq_of(ticket),
+        to_position=1,
+        actor=house.lead,
+        now=at(12),
+        reason="Solved there.",
+    )
     change_status(ticket_id=ticket.pk, status="hold", actor=house.agent, now=at(13), reason="Vendor case 77.")
     return ticket
 
@@ -64,16 +81,21 @@ def page_of(client: Client, ticket: Ticket, query: str = "") -> str:
     return text_of(client.get(f"/t/{ticket.pk}/{query}"))
 
 
-def test_conversation_tells_climbs_with_who_was_told_and_who_acknowledged(house: House, signed_in_as: As) -> None:
+def test_conversation_tells_climbs_with_who_was_told_and_who_acknowledged(
+    house: House, signed_in_as: As
+) -> None:
     ticket = lively(house)
 
     page = page_of(signed_in_as(house.agent), ticket)
 
-    assert "L1 Service desk to L2 Network by Piet Test</b>. Told: Aisha Test, Duty L2. <b>Acknowledged by Aisha Test</b> after 2 min" in page
+    assert (
+        "L1 Service desk to L2 Network by Piet Test</b>. Told: Aisha Test, Duty L2. "
+        "<b>Acknowledged by Aisha Test</b> after 2 min" in page
+    )
     assert "<q>Core access is needed.</q>" in page
     assert "<dt>Suspected cause</dt><dd>Change 8812</dd>" in page
     assert 'class="entry is-note"' in page
-    assert f'/fw.log">' in page
+    assert '/fw.log">' in page
     assert "asked for escalation" in page
     assert "L2 Network to L1 Service desk by Lena Test" in page
     # A change that the rest shows anyway stays out of the conversation.
@@ -158,7 +180,7 @@ def test_huge_text_is_folded_and_whole(house: House, signed_in_as: As) -> None:
 
 
 def test_markup_of_others_stays_text(house: House, signed_in_as: As) -> None:
-    evil = "<img src=x onerror=alert(1)> javascript:alert(1) https://example.org/?a=\"><b>"
+    evil = '<img src=x onerror=alert(1)> javascript:alert(1) https://example.org/?a="><b>'
     ticket = house.open(subject=evil)
     add_note(ticket_id=ticket.pk, body=evil, actor=house.agent, now=house.now)
     write_handoff(ticket_id=ticket.pk, fields={"impact": evil}, actor=house.agent, now=house.now)
@@ -205,5 +227,5 @@ def test_finished_ticket_offers_to_reopen_and_nothing_that_moves_it(house: House
     page = page_of(signed_in_as(house.lead), ticket)
 
     assert "Reopen" in page
-    assert "data-key-press=\"e\"" not in page
-    assert "data-key-press=\"t\"" not in page
+    assert 'data-key-press="e"' not in page
+    assert 'data-key-press="t"' not in page

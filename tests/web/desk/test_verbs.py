@@ -22,7 +22,12 @@ HANDOFF = {"handoff_impact": "46 people", "handoff_tried": "A restart", "handoff
 
 @pytest.mark.parametrize(
     ("kind", "fields"),
-    [("reply", {"body": "Hello"}), ("note", {"body": "Hm"}), ("update", {"body": "Still at it"}), ("handoff", HANDOFF)],
+    [
+        ("reply", {"body": "Hello"}),
+        ("note", {"body": "Hm"}),
+        ("update", {"body": "Still at it"}),
+        ("handoff", HANDOFF),
+    ],
 )
 def test_each_tab_writes_its_kind(house: House, signed_in_as: As, kind: str, fields: dict[str, str]) -> None:
     ticket = house.open()
@@ -41,7 +46,8 @@ def test_reply_with_file_and_status(house: House, signed_in_as: As) -> None:
     file = SimpleUploadedFile("../../etc/passwd.log", b"content", "text/plain")
 
     signed_in_as(house.agent).post(
-        f"/t/{ticket.pk}/write/", {"kind": "reply", "body": "Which one?", "then_status": "waiting", "files": file}
+        f"/t/{ticket.pk}/write/",
+        {"kind": "reply", "body": "Which one?", "then_status": "waiting", "files": file},
     )
 
     ticket.refresh_from_db()
@@ -53,7 +59,9 @@ def test_reply_with_file_and_status(house: House, signed_in_as: As) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, SCRIPT])
-def test_declined_text_comes_back_with_what_to_mend(house: House, signed_in_as: As, headers: dict[str, str]) -> None:
+def test_declined_text_comes_back_with_what_to_mend(
+    house: House, signed_in_as: As, headers: dict[str, str]
+) -> None:
     ticket = house.open()
 
     answer = signed_in_as(house.agent).post(
@@ -70,7 +78,9 @@ def test_declined_text_comes_back_with_what_to_mend(house: House, signed_in_as: 
     assert not Entry.objects.filter(ticket=ticket, kind="note").exists()
 
 
-def test_same_form_sent_twice_counts_once_and_changed_text_counts_again(house: House, signed_in_as: As) -> None:
+def test_same_form_sent_twice_counts_once_and_changed_text_counts_again(
+    house: House, signed_in_as: As
+) -> None:
     ticket = house.open()
     client = signed_in_as(house.agent)
     form = {"kind": "reply", "body": "Once", "form_token": "a-token"}
@@ -79,14 +89,22 @@ def test_same_form_sent_twice_counts_once_and_changed_text_counts_again(house: H
         assert client.post(f"/t/{ticket.pk}/write/", form).status_code == 302
     client.post(f"/t/{ticket.pk}/write/", {**form, "body": "Another thought"})
 
-    bodies = Entry.objects.filter(ticket=ticket, author=house.agent).order_by("pk").values_list("body", flat=True)
+    bodies = (
+        Entry.objects.filter(ticket=ticket, author=house.agent).order_by("pk").values_list("body", flat=True)
+    )
     assert list(bodies) == ["Once", "Another thought"]
 
 
 def test_declined_form_may_be_sent_again_as_it_was(house: House, signed_in_as: As) -> None:
     ticket = house.open()
     client = signed_in_as(house.agent)
-    form = {"kind": "note", "body": "Parked", "then_status": "hold", "reason": "Vendor", "form_token": "a-token"}
+    form = {
+        "kind": "note",
+        "body": "Parked",
+        "then_status": "hold",
+        "reason": "Vendor",
+        "form_token": "a-token",
+    }
     change_status(ticket_id=ticket.pk, status="closed", actor=house.agent, now=house.now)
 
     assert client.post(f"/t/{ticket.pk}/write/", form).status_code == 422
@@ -121,7 +139,9 @@ def test_send_and_next_goes_to_the_persons_next_ticket(house: House, signed_in_a
     assert answer["Location"] == f"/t/{second.pk}/"
 
 
-def test_sent_by_script_returns_an_empty_composer_and_what_has_arrived(house: House, signed_in_as: As) -> None:
+def test_sent_by_script_returns_an_empty_composer_and_what_has_arrived(
+    house: House, signed_in_as: As
+) -> None:
     ticket = house.open()
 
     answer = signed_in_as(house.agent).post(
@@ -129,12 +149,12 @@ def test_sent_by_script_returns_an_empty_composer_and_what_has_arrived(house: Ho
     )
 
     page = text_of(answer)
-    events = json.loads(answer["HX-Trigger-After-Settle"])
     assert 'value="note" id="kind-note" checked' in page
     assert ">Hm</textarea>" not in page
     assert 'name="form_token" value="one"' not in page
-    assert events["belay:sent"] == {"prefix": f"t{ticket.pk}:body"}
-    assert "belay:changed" in events
+    # Before the swap, or the fresh composer would find the old draft.
+    assert json.loads(answer["HX-Trigger"]) == {"belay:sent": {"prefix": f"t{ticket.pk}:body"}}
+    assert "belay:changed" in json.loads(answer["HX-Trigger-After-Settle"])
 
 
 def test_taking_and_acknowledging(house: House, signed_in_as: As) -> None:
@@ -180,7 +200,12 @@ def test_escalate_page_shows_who_will_be_told_before_anything_happens(house: Hou
     page = text_of(signed_in_as(house.agent).get(f"/t/{ticket.pk}/escalate/"))
 
     assert "never held against anyone" in page
-    for words in ("Aisha Test</b>: First, by day and night.", "Duty L2", "skips 1 step", "When customers notice."):
+    for words in (
+        "Aisha Test</b>: First, by day and night.",
+        "Duty L2",
+        "skips 1 step",
+        "When customers notice.",
+    ):
         assert words in page, words
     assert "10 min to acknowledge" in page
     assert seq_of(ticket) == 0
@@ -201,7 +226,21 @@ def test_escalating_writes_the_handoff_and_climbs(house: House, signed_in_as: As
     assert current.handoff.fields["tried"] == "A restart"
 
 
-def test_escalating_without_a_reason_asks_for_one_and_keeps_the_handoff(house: House, signed_in_as: As) -> None:
+def test_lead_who_escalates_with_a_handoff_has_not_acknowledged_by_that(
+    house: House, signed_in_as: As
+) -> None:
+    ticket = house.open()
+
+    signed_in_as(house.lead).post(f"/t/{ticket.pk}/escalate/", {"seq": 0, "reason": "Needs L2.", **HANDOFF})
+
+    ticket.refresh_from_db()
+    assert Escalation.objects.get(ticket=ticket, seq=1).acknowledged_at is None
+    assert (ticket.assignee, ticket.unacknowledged_since is not None) == (None, True)
+
+
+def test_escalating_without_a_reason_asks_for_one_and_keeps_the_handoff(
+    house: House, signed_in_as: As
+) -> None:
     ticket = house.open()
 
     answer = signed_in_as(house.agent).post(
@@ -261,7 +300,10 @@ def test_handing_back_down_needs_a_reason_and_the_right_person(house: House, sig
     escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Needs L2.")
     form = {"seq": 1, "to_position": 1, "reason": "It is a cable."}
 
-    assert signed_in_as(house.outsider).post(f"/t/{ticket.pk}/deescalate/", form, headers=SCRIPT).status_code == 403
+    assert (
+        signed_in_as(house.outsider).post(f"/t/{ticket.pk}/deescalate/", form, headers=SCRIPT).status_code
+        == 403
+    )
     empty = signed_in_as(house.second).post(f"/t/{ticket.pk}/deescalate/", {**form, "reason": ""})
     assert (empty.status_code, seq_of(ticket)) == (422, 1)
     assert signed_in_as(house.second).post(f"/t/{ticket.pk}/deescalate/", form).status_code == 302
@@ -270,9 +312,13 @@ def test_handing_back_down_needs_a_reason_and_the_right_person(house: House, sig
 
 
 @pytest.mark.parametrize(("choice", "state", "seq"), [("grant", "granted", 1), ("decline", "declined", 0)])
-def test_lead_answers_the_requesters_wish(house: House, signed_in_as: As, choice: str, state: str, seq: int) -> None:
+def test_lead_answers_the_requesters_wish(
+    house: House, signed_in_as: As, choice: str, state: str, seq: int
+) -> None:
     ticket = house.open()
-    wish = request_escalation(ticket_id=ticket.pk, actor=house.requester, reason="Auditors come.", now=house.now)
+    wish = request_escalation(
+        ticket_id=ticket.pk, actor=house.requester, reason="Auditors come.", now=house.now
+    )
     client = signed_in_as(house.lead)
     assert "Auditors come." in text_of(client.get(f"/t/{ticket.pk}/"))
 
@@ -286,9 +332,14 @@ def test_lead_answers_the_requesters_wish(house: House, signed_in_as: As, choice
 
 def test_declining_a_wish_needs_a_reason_and_agents_do_not_answer_it(house: House, signed_in_as: As) -> None:
     ticket = house.open()
-    wish = request_escalation(ticket_id=ticket.pk, actor=house.requester, reason="Auditors come.", now=house.now)
+    wish = request_escalation(
+        ticket_id=ticket.pk, actor=house.requester, reason="Auditors come.", now=house.now
+    )
 
-    assert signed_in_as(house.agent).post(f"/t/{ticket.pk}/wish/{wish.pk}/", {"answer": "grant"}).status_code == 403
+    assert (
+        signed_in_as(house.agent).post(f"/t/{ticket.pk}/wish/{wish.pk}/", {"answer": "grant"}).status_code
+        == 403
+    )
     empty = signed_in_as(house.lead).post(f"/t/{ticket.pk}/wish/{wish.pk}/", {"answer": "decline"})
     assert empty.status_code == 422
     assert EscalationRequest.objects.get().state == "open"
@@ -370,7 +421,13 @@ def test_waiting_is_possible_once_somebody_answered(house: House, signed_in_as: 
     assert ticket.status == "waiting"
 
 
-NEW = {"requester": "carla@example.org", "subject": "Phone", "body": "It is mute.", "impact": "2", "urgency": "2"}
+NEW = {
+    "requester": "carla@example.org",
+    "subject": "Phone",
+    "body": "It is mute.",
+    "impact": "2",
+    "urgency": "2",
+}
 
 
 def test_new_ticket_for_somebody_known(house: House, signed_in_as: As) -> None:

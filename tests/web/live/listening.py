@@ -27,10 +27,12 @@ def session_of(user: User) -> tuple[Client, str]:
 class Listening:
     """One open stream; `status` tells whether there is one."""
 
-    def __init__(self, port: int, session: str, query: str = "") -> None:
+    def __init__(
+        self, port: int, session: str, query: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         self.link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        headers = {"Host": f"localhost:{port}", "Cookie": f"sessionid-{port}={session}"}
-        self.link.request("GET", f"/live/{query}", headers=headers)
+        own = {"Host": f"localhost:{port}", "Cookie": f"sessionid-{port}={session}"}
+        self.link.request("GET", f"/live/{query}", headers={**own, **(headers or {})})
         self._socket = self.link.sock
         self.reply = self.link.getresponse()
         self.status = self.reply.status

@@ -116,6 +116,14 @@ def test_nonsense_in_the_address_breaks_nothing(live: Live, person: Callable[...
     listen(live, person(), query).close()
 
 
+def test_a_client_that_remembers_an_event_looks_at_everything_again(
+    live: Live, person: Callable[..., User]
+) -> None:
+    headers = {"Last-Event-ID": "7"}
+    with Listening(live.port, session_of(person())[1], "?on=board", headers=headers) as back:
+        assert back.heard("resync") == ["resync"]
+
+
 def test_only_getting_is_answered(live: Live) -> None:
     request = urllib.request.Request(f"http://127.0.0.1:{live.port}/live/", data=b"x", method="POST")
     with pytest.raises(urllib.error.HTTPError) as caught:

@@ -50,14 +50,22 @@ def test_what_waits_for_a_person_rings_the_bell() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [kinds.NOTED, kinds.HANDED_OFF, kinds.ASSIGNED, kinds.TAGGED, ladder.TOLD, ladder.ESCALATED]
+    "kind", [kinds.NOTED, kinds.HANDED_OFF, kinds.TAGGED, ladder.TOLD, ladder.ACKNOWLEDGED, ladder.WARNED]
 )
 def test_a_requester_hears_nothing_of_what_goes_on_inside(kind: str) -> None:
     assert topics_for(REQUESTER, event(kind)) == ()
 
 
 @pytest.mark.parametrize(
-    "kind", [kinds.REPLIED, kinds.UPDATED, kinds.STATUS_CHANGED, ladder.REQUEST_ANSWERED]
+    "kind",
+    [
+        kinds.REPLIED,
+        kinds.UPDATED,
+        kinds.STATUS_CHANGED,
+        kinds.ASSIGNED,
+        ladder.ESCALATED,
+        ladder.REQUEST_ANSWERED,
+    ],
 )
 def test_a_requester_hears_of_public_events_on_their_own_ticket(kind: str) -> None:
     assert topics_for(REQUESTER, event(kind)) == ("ticket-12", "queue", "bell")

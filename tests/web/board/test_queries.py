@@ -1,1 +1,0 @@
-"""What the board reads: who sees what, and at what price."""
