@@ -81,6 +81,14 @@ class BelaySchema(AutoSchema):
         parameters = list(super().get_override_parameters())
         return [*parameters, _KEY] if self._takes_key() else parameters
 
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+        schema = super()._map_basic_serializer(serializer, direction)
+        # What people outside don't get is required of no answer, though it is read-only.
+        internal = getattr(serializer, "internal", frozenset())
+        if internal and "required" in schema:
+            schema["required"] = [name for name in schema["required"] if name not in internal]
+        return schema
+
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         for status in self._problems():

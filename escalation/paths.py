@@ -1,6 +1,7 @@
 """Path versions as rules: immutable rows, read once per process."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import MappingProxyType
 
 from calendars.queries import current_version_ids, round_the_clock_version_id
@@ -38,9 +39,13 @@ def path_rule(version_id: int) -> PathRule:
 def current_paths() -> list[PathRule]:
     """Return the active paths' current versions by position, the default one last; one query when known."""
     rows = EscalationPath.objects.filter(is_active=True, current__isnull=False)
-    ids = list(rows.order_by("is_default", "position", "pk").values_list("current_id", flat=True))
-    rules = path_rules(pk for pk in ids if pk is not None)
-    return [rules[pk] for pk in ids if pk is not None]
+    named = list(rows.order_by("is_default", "position", "pk").values_list("current_id", "name"))
+    rules = path_rules(pk for pk, _ in named if pk is not None)
+    for pk, name in named:
+        # A path can be renamed without a new version; everything else of a version is immutable.
+        if pk is not None and rules[pk].name != name:
+            _rules[pk] = rules[pk] = replace(rules[pk], name=name)
+    return [rules[pk] for pk, _ in named if pk is not None]
 
 
 def facts_of(ticket: Ticket) -> Facts:

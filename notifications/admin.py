@@ -285,7 +285,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         if not isinstance(request.user, User) or not request.user.is_staff:
             raise PermissionDenied
         row = get_object_or_404(Notification, pk=pk)
-        if retry_dead_letter(notification_id=row.pk, now=database_now()):
+        if retry_dead_letter(notification_id=row.pk, actor=request.user, now=database_now()):
             messages.success(request, f"{row.address} is tried again now.")
         else:
             state = row.get_state_display().lower()

@@ -12,6 +12,8 @@ from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
 
 from accounts.models import User
+from accounts.operations import permit
+from accounts.rules import Verb
 from core.errors import Refused
 from core.wake import wake
 from notifications.models import Contact, ContactList, ContactListEntry, ContactMethod, Notification
@@ -150,8 +152,12 @@ def create_contact_list(
     return contact_list
 
 
-def retry_dead_letter(*, notification_id: int, now: dt.datetime) -> bool:
-    """Put a dead letter back into the outbox for another round of attempts; tell whether it was one."""
+def retry_dead_letter(*, notification_id: int, actor: User | None, now: dt.datetime) -> bool:
+    """Put a dead letter back into the outbox for another round of attempts; tell whether it was one.
+
+    Raises NotAllowed for those who lead nobody.
+    """
+    permit(actor, Verb.LEAD)
     changed = Notification.objects.filter(Q(pk=notification_id) & Q(state=Notification.State.DEAD)).update(
         state=Notification.State.PENDING, due_at=now, attempts=0, dead_at=None, handled_at=None
     )

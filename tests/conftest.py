@@ -27,6 +27,7 @@ CORPORA = Path(os.environ.get("BELAY_CORPORA") or environment.BASE_DIR.parent / 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the long proofs (marker: slow)")
+    parser.addoption("--screenshots", metavar="FOLDER", help="write the README's pictures into this folder")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

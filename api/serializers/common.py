@@ -25,8 +25,6 @@ class Document(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields: dict[str, serializers.Field[Any, Any, Any, Any]] = super().get_fields()
-        for name in self.internal:
-            fields[name].required = False
         if self.internal and not sees_inside(self.context):
             fields = {name: field for name, field in fields.items() if name not in self.internal}
         return fields

@@ -80,7 +80,11 @@ def _build_people(house: House) -> None:
     for team in org.TEAMS:
         members = [house.people[person.email] for person in org.STAFF if person.team == team.name]
         row = create_team(
-            name=team.name, tier=team.tier, lead=house.people[team.lead], capacity=team.capacity, members=members
+            name=team.name,
+            tier=team.tier,
+            lead=house.people[team.lead],
+            capacity=team.capacity,
+            members=members,
         )
         house.teams[team.name] = row
         house.members[row.pk] = sorted(members, key=lambda user: user.role != Role.AGENT)

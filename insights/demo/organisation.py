@@ -47,7 +47,12 @@ def _at(name: str, domain: str = DOMAIN) -> str:
 
 
 DESK, FIELD = "Service Desk", "Field Support"
-NETWORK, APPS, ACCESS, PAYMENTS = "Network Operations", "Applications", "Identity & Access", "Payments Operations"
+NETWORK, APPS, ACCESS, PAYMENTS = (
+    "Network Operations",
+    "Applications",
+    "Identity & Access",
+    "Payments Operations",
+)
 CORE, PLATFORM, PAYENG = "Core Network", "Platform & Databases", "Payments Engineering"
 MANAGEMENT = "IT Management"
 
@@ -129,7 +134,15 @@ REQUESTERS = (
     Person("Miguel Santos", _at("Miguel Santos", "northgate.example"), Role.REQUESTER, zone="Europe/Lisbon"),
 )
 
-CATEGORIES = ("Network", "Workplace", "Accounts & access", "Applications", "Payments", "Printing", "Telephony")
+CATEGORIES = (
+    "Network",
+    "Workplace",
+    "Accounts & access",
+    "Applications",
+    "Payments",
+    "Printing",
+    "Telephony",
+)
 
 _VITAL, _IMPORTANT, _USEFUL = (
     Service.Criticality.VITAL,
@@ -137,13 +150,29 @@ _VITAL, _IMPORTANT, _USEFUL = (
     Service.Criticality.USEFUL,
 )
 SERVICES = (
-    ServicePlan("Card payments", "Terminals and card clearing in all shops.", PAYMENTS, _at("Chiara Romano"), _VITAL),
-    ServicePlan("Payouts", "Nightly settlement to carriers and shops.", PAYMENTS, _at("Rafael Ortega"), _VITAL),
-    ServicePlan("Office network", "LAN and Wi-Fi in offices and clinics.", NETWORK, _at("Sanne Visser"), _VITAL),
-    ServicePlan("VPN", "Remote access for everybody who is not in an office.", NETWORK, _at("Sanne Visser"), _IMPORTANT),
-    ServicePlan("Warehouse scanners", "Handheld scanners and their Wi-Fi.", FIELD, _at("Marek Zielinski"), _IMPORTANT),
+    ServicePlan(
+        "Card payments", "Terminals and card clearing in all shops.", PAYMENTS, _at("Chiara Romano"), _VITAL
+    ),
+    ServicePlan(
+        "Payouts", "Nightly settlement to carriers and shops.", PAYMENTS, _at("Rafael Ortega"), _VITAL
+    ),
+    ServicePlan(
+        "Office network", "LAN and Wi-Fi in offices and clinics.", NETWORK, _at("Sanne Visser"), _VITAL
+    ),
+    ServicePlan(
+        "VPN",
+        "Remote access for everybody who is not in an office.",
+        NETWORK,
+        _at("Sanne Visser"),
+        _IMPORTANT,
+    ),
+    ServicePlan(
+        "Warehouse scanners", "Handheld scanners and their Wi-Fi.", FIELD, _at("Marek Zielinski"), _IMPORTANT
+    ),
     ServicePlan("Freight planner", "Loads, routes and drivers.", APPS, _at("Oluwaseun Adeyemi"), _VITAL),
-    ServicePlan("Patient calendar", "Appointments of Kestrel Clinics.", APPS, _at("Oluwaseun Adeyemi"), _VITAL),
+    ServicePlan(
+        "Patient calendar", "Appointments of Kestrel Clinics.", APPS, _at("Oluwaseun Adeyemi"), _VITAL
+    ),
     ServicePlan("Email and calendar", "Mailboxes, shared ones too.", APPS, _at("Hanna Kowalska"), _IMPORTANT),
     ServicePlan("Sign-on", "Accounts, passwords, second factors.", ACCESS, _at("Birgit Hansen"), _VITAL),
     ServicePlan("File shares", "Team folders and their rights.", ACCESS, _at("Birgit Hansen"), _USEFUL),

@@ -40,7 +40,8 @@ def record_past(house: House, rng: random.Random, *, until: dt.datetime) -> int:
         chunk = lives[start : start + BATCH]
         with working():
             recorded = record_cases(
-                cases=[LoggedCase(draft=life.case.draft(house), rows=life.rows) for life in chunk], now=house.now
+                cases=[LoggedCase(draft=life.case.draft(house), rows=life.rows) for life in chunk],
+                now=house.now,
             )
             record_moves(
                 moves=[
@@ -152,9 +153,7 @@ class _Life:
         changes: dict[str, object] = {"tier": after.tier}
         if after.transfers:
             changes |= {"team_id": after.team_id, "assignee_id": None}
-        self.rows.append(
-            LoggedRow(happened_at=self.at, log={}, changes=changes, by=self.owner, entry=entry)
-        )
+        self.rows.append(LoggedRow(happened_at=self.at, log={}, changes=changes, by=self.owner, entry=entry))
         if before.tier != after.tier:
             self.steps.append((self.at, before.tier, after.tier, self.owner))
         self.position = position

@@ -140,7 +140,9 @@ class _Open:
         soon = now - min(left * 0.2, dt.timedelta(hours=20)) * rng.uniform(0.2, 1.0)
         match self.number % 8:
             case 1:
-                self.stage.at(soon, lambda at: self._reply(self.owner, self.case.story.ask, at, Status.WAITING))
+                self.stage.at(
+                    soon, lambda at: self._reply(self.owner, self.case.story.ask, at, Status.WAITING)
+                )
             case 3 if self.number % 16 == 3:
                 self.stage.at(soon, lambda at: self._hold(at))
             case 4:
@@ -177,7 +179,11 @@ class _Open:
     def _reply(self, who: User | None, words: str, now: dt.datetime, status: str | None = None) -> None:
         self.owner = self._worker(who)
         add_reply(
-            ticket_id=self.ticket_id, body=self.case.words(words), actor=self.owner, now=now, then_status=status
+            ticket_id=self.ticket_id,
+            body=self.case.words(words),
+            actor=self.owner,
+            now=now,
+            then_status=status,
         )
 
     def _note(self, who: User | None, words: str, now: dt.datetime) -> None:
@@ -221,11 +227,10 @@ class _Open:
         )
 
     def _update(self, now: dt.datetime) -> None:
+        tried = self.case.words(self.case.story.tried)
         post_update(
             ticket_id=self.ticket_id,
-            body=self.case.words("{tried} We go on with the next step and write again within the hour.").replace(
-                "{tried}", self.case.words(self.case.story.tried)
-            ),
+            body=f"{tried} We go on and write again within the hour.",
             actor=self._worker(self.owner),
             now=now,
         )
@@ -248,7 +253,9 @@ def _plan_solved(house: House, rng: random.Random, stage: Stage) -> None:
 
     def thank(now: dt.datetime) -> None:
         # Automatic, as far as the status goes: a word of thanks opens nothing again.
-        add_reply(ticket_id=made[0].pk, body=rng.choice(THANKS), actor=case.requester, now=now, automatic=True)
+        add_reply(
+            ticket_id=made[0].pk, body=rng.choice(THANKS), actor=case.requester, now=now, automatic=True
+        )
 
     stage.at(opened_at, begin)
     stage.at(solved_at, solve)

@@ -27,7 +27,10 @@ SITES = ("Rotterdam", "Gdańsk", "Lyon", "Porto", "Leeds", "Aarhus", "Dresden", 
 
 WAVE = (
     Story(
-        "Card payments", "Payments", 1, 2,
+        "Card payments",
+        "Payments",
+        1,
+        2,
         ("Card terminals decline every card in {site}", "Card payments time out at till {number}, {site}"),
         "Since about {number} minutes every card is declined with “issuer not reachable”. Cash works. Customers leave "
         "their baskets. All tills in {site} are affected.",
@@ -42,7 +45,10 @@ WAVE = (
         "carrier has replaced the certificate.",
     ),
     Story(
-        "Card payments", "Payments", 1, 2,
+        "Card payments",
+        "Payments",
+        1,
+        2,
         ("Contactless stopped working in {site}", "Terminals in {site} ask for the PIN for every amount"),
         "Contactless payments stopped this afternoon. Inserting the card works but takes half a minute, the queue "
         "reaches the door.",
@@ -56,7 +62,10 @@ WAVE = (
         "Rolled back; contactless works on all terminals in {site}. The update is withdrawn.",
     ),
     Story(
-        "Payouts", "Payments", 2, 1,
+        "Payouts",
+        "Payments",
+        2,
+        1,
         ("Settlement file to carriers not sent", "Payout run stopped at batch {number}"),
         "Monitoring: payout run stopped, batch {number} in state HELD since 04:10. Carriers expect their money by noon.",
         "The run is held by a duplicate check; we are looking at what it found.",
@@ -72,7 +81,10 @@ WAVE = (
 
 STORIES = (
     Story(
-        "Office network", "Network", 1, 2,
+        "Office network",
+        "Network",
+        1,
+        2,
         ("No network on floor {number} in {site}", "Half of {site} is offline"),
         "Nobody on floor {number} has a network, cable and Wi-Fi alike. It began after a short power cut. About forty "
         "people can't work.",
@@ -86,7 +98,10 @@ STORIES = (
         "The switch on floor {number} is replaced and runs with its old configuration. Everybody is online.",
     ),
     Story(
-        "Office network", "Network", 2, 2,
+        "Office network",
+        "Network",
+        2,
+        2,
         ("Video calls freeze every afternoon in {site}", "Wi-Fi slow in the {site} meeting rooms"),
         "Since last week calls from the big meeting room freeze every few minutes between two and four o'clock. "
         "Cable is fine.",
@@ -100,7 +115,10 @@ STORIES = (
         "Screens and access points no longer share a channel. Two days without a frozen call.",
     ),
     Story(
-        "VPN", "Network", 2, 2,
+        "VPN",
+        "Network",
+        2,
+        2,
         ("VPN drops every ten minutes", "VPN connects, then nothing loads", "Can't reach the VPN from home"),
         "The VPN connects, but after ten minutes everything hangs until I connect again. It worked on Friday. I am at "
         "home in {site}.",
@@ -114,7 +132,10 @@ STORIES = (
         "Your profile now uses smaller packets, which your provider needs. Please connect once again to fetch it.",
     ),
     Story(
-        "VPN", "Network", 1, 1,
+        "VPN",
+        "Network",
+        1,
+        1,
         ("VPN gateway refuses everybody", "Nobody in {site} can connect to the VPN"),
         "Monitoring: gateway vpn-{number} answers no new sessions, {number}00 users affected.",
         "Confirmed. New sessions are moved to the other gateway, existing ones stay.",
@@ -127,7 +148,10 @@ STORIES = (
         "The gateway takes sessions again with the former licence. The corrected one is loaded and tested.",
     ),
     Story(
-        "Warehouse scanners", "Network", 2, 1,
+        "Warehouse scanners",
+        "Network",
+        2,
+        1,
         ("Scanners lose Wi-Fi between aisles {number} and 20", "Handhelds in {site} freeze while booking"),
         "Our scanners lose the network when we drive from one aisle to the next. Each time the booking must be "
         "typed again. We are {number} pallets behind.",
@@ -141,7 +165,10 @@ STORIES = (
         "All yellow scanners are updated; no lost booking during the night shift.",
     ),
     Story(
-        "Freight planner", "Applications", 1, 2,
+        "Freight planner",
+        "Applications",
+        1,
+        2,
         ("Freight planner shows yesterday's loads", "Planner is empty for {site}"),
         "The planner shows the loads of yesterday. Drivers are at the gate and we don't know what goes where.",
         "We see it, too: the import of six o'clock did not finish. We start it again now.",
@@ -154,7 +181,10 @@ STORIES = (
         "Today's loads are in. One record without a postcode stopped the import; it no longer can.",
     ),
     Story(
-        "Freight planner", "Applications", 2, 2,
+        "Freight planner",
+        "Applications",
+        2,
+        2,
         ("Route export to the drivers' app fails", "Drivers get no new stops since noon"),
         "Changed stops don't arrive in the drivers' app any more. I have to call every driver.",
         "Thank you, we are looking at the queue between planner and app.",
@@ -167,7 +197,10 @@ STORIES = (
         "Changes reach the drivers again and those since noon were sent anew.",
     ),
     Story(
-        "Patient calendar", "Applications", 1, 1,
+        "Patient calendar",
+        "Applications",
+        1,
+        1,
         ("Patient calendar very slow in {site}", "Appointments can't be saved"),
         "Saving an appointment takes more than a minute or ends in an error. The waiting room is full.",
         "We are looking at the database behind it at this moment. Please keep appointments on paper until we call.",
@@ -180,7 +213,10 @@ STORIES = (
         "The report runs on a copy from now on. Saving takes under a second.",
     ),
     Story(
-        "Email and calendar", "Applications", 3, 2,
+        "Email and calendar",
+        "Applications",
+        3,
+        2,
         ("Shared mailbox missing after the move", "Can't open the invoices mailbox"),
         "Since my move to the new team the mailbox invoices-{number} is gone from my list.",
         "Hello, that is easily done: I add you to the new group.",
@@ -193,7 +229,10 @@ STORIES = (
         "The mailbox is back in your list. It takes ten minutes to appear after a restart.",
     ),
     Story(
-        "Email and calendar", "Applications", 2, 3,
+        "Email and calendar",
+        "Applications",
+        2,
+        3,
         ("Mails to {site} come back", "Outgoing mails marked as spam"),
         "Two customers tell me our mails land in their spam folder since Monday.",
         "Thank you for telling us. We check our records with their provider.",
@@ -206,7 +245,10 @@ STORIES = (
         "Our signature is complete again; both customers confirm that mails arrive.",
     ),
     Story(
-        "Sign-on", "Accounts & access", 3, 1,
+        "Sign-on",
+        "Accounts & access",
+        3,
+        1,
         ("Locked out after a new phone", "Second factor does not work any more"),
         "I have a new phone and can't sign in: it asks for a code I no longer get. I need to approve invoices today.",
         "No worry, we can reset that. I call you on your desk number to be sure it is you.",
@@ -219,7 +261,10 @@ STORIES = (
         "Your second factor is reset. Please register the new phone with the link in our other mail.",
     ),
     Story(
-        "Sign-on", "Accounts & access", 1, 2,
+        "Sign-on",
+        "Accounts & access",
+        1,
+        2,
         ("Sign-in takes minutes for everybody", "Portal says “session expired” right after signing in"),
         "Everybody in {site} is thrown out right after signing in. It began at nine.",
         "We see an unusual number of expired sessions and are checking the clocks of the sign-on servers.",
@@ -232,7 +277,10 @@ STORIES = (
         "The clock that was wrong is right again and watched from now on.",
     ),
     Story(
-        "File shares", "Accounts & access", 3, 3,
+        "File shares",
+        "Accounts & access",
+        3,
+        3,
         ("Access to the folder “Contracts {site}”", "New colleague needs the team folder"),
         "Our new colleague starts on Monday and needs to read the contracts folder.",
         "Happy to. I need a word from the folder's owner first.",
@@ -245,7 +293,10 @@ STORIES = (
         "Your colleague can read the folder from Monday on.",
     ),
     Story(
-        "Workplaces", "Workplace", 3, 2,
+        "Workplaces",
+        "Workplace",
+        3,
+        2,
         ("Laptop does not start after the update", "Black screen after docking", "Laptop very loud and slow"),
         "After last night's update my laptop shows a black screen with a cursor. I have tried three times.",
         "Sorry to hear that. Please hold the power button for ten seconds, then start without the dock.",
@@ -258,7 +309,10 @@ STORIES = (
         "The dock has new firmware and your screens are back.",
     ),
     Story(
-        "Workplaces", "Workplace", 3, 3,
+        "Workplaces",
+        "Workplace",
+        3,
+        3,
         ("New headset for {device}", "Second screen for the desk in {site}"),
         "My headset crackles; may I have a new one? I am in calls all day.",
         "Of course. One is on its way to {site}.",
@@ -271,7 +325,10 @@ STORIES = (
         "Your headset has arrived, reception says. Enjoy the quiet.",
     ),
     Story(
-        "Printing", "Printing", 3, 2,
+        "Printing",
+        "Printing",
+        3,
+        2,
         ("Label printer in {site} prints half labels", "Printer {number} on the ground floor offline"),
         "The label printer cuts every label in the middle. We can't ship like that.",
         "Thank you. Please open the lid and tell me the size on the roll.",
@@ -284,7 +341,10 @@ STORIES = (
         "The printer has learned the new rolls; labels are whole again.",
     ),
     Story(
-        "Reporting", "Applications", 3, 3,
+        "Reporting",
+        "Applications",
+        3,
+        3,
         ("Monday report shows last week's numbers", "Dashboard for {site} empty"),
         "The Monday report has the numbers of the week before. The board meets at eleven.",
         "We look at the nightly run and send you the right numbers by ten.",
@@ -297,7 +357,10 @@ STORIES = (
         "The report shows this week. Two loads can't overlap any more.",
     ),
     Story(
-        "Office network", "Telephony", 3, 2,
+        "Office network",
+        "Telephony",
+        3,
+        2,
         ("Desk phones in {site} have no dial tone", "Calls are one-way since this morning"),
         "I hear callers, they don't hear me. It is like that on all phones in the room.",
         "Thank you, we look at the call server.",

@@ -75,9 +75,11 @@ def make_case(house: House, rng: random.Random, story: Story | None = None) -> C
     ]
     requester = rng.choice(people)
     monitored = story.body.startswith("Monitoring:")
-    source = Source.MONITORING if monitored else rng.choices(
-        (Source.PORTAL, Source.EMAIL, Source.AGENT), weights=(5, 4, 3)
-    )[0]
+    source = (
+        Source.MONITORING
+        if monitored
+        else rng.choices((Source.PORTAL, Source.EMAIL, Source.AGENT), weights=(5, 4, 3))[0]
+    )
     severity = default_severity(story.impact, story.urgency)
     case = Case(
         story=story,

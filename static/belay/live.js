@@ -17,6 +17,8 @@
    tickets would block each other. It comes back with the age of what it shows and is told what it missed. */
 (() => {
   "use strict";
+  if (window.belayLive) return; // one stream a tab, however often the script is named
+  window.belayLive = true;
   const URL_OF_STREAM = "/live/";
   const HIDE_AFTER = 5000;
   const HINT_AFTER = 4000;

@@ -51,6 +51,18 @@ def test_enums_have_names_people_chose(document: dict[str, Any]) -> None:
     assert not {name for name in enums if name.endswith("Enum")} - {"NullEnum", "BlankEnum"}
 
 
+def test_what_people_outside_do_not_get_is_required_of_no_answer(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name, internal in (
+        ("Ticket", {"seq", "tags", "next_due_at"}),
+        ("Person", {"email"}),
+        ("Service", {"team"}),
+    ):
+        assert internal <= set(schemas[name]["properties"])
+        assert not internal & set(schemas[name]["required"])
+    assert "ladder" not in schemas["TicketDetail"]["required"]
+
+
 def test_durations_say_that_they_are_seconds(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for schema in ("Cell", "Promise", "Clock", "Rung", "Escalation"):

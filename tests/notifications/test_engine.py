@@ -145,7 +145,7 @@ def test_a_dead_letter_that_is_put_back_is_sent_and_clears_its_method(smtp: mail
     send_all()
 
     smtp.answer = "250 OK"
-    assert retry_dead_letter(notification_id=row.pk, now=database_now())
+    assert retry_dead_letter(notification_id=row.pk, actor=None, now=database_now())
     send_all()
 
     assert again(row).state == State.SENT

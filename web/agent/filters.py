@@ -60,7 +60,7 @@ QUEUES: tuple[Queue, ...] = (
         "user",
         lambda tickets, who: tickets.open().filter(assignee=who.user),
         "Nothing on your desk",
-        "Take the next ticket from your teams' queue: the most urgent one is on top.",
+        "Take the next one that nobody has: the most urgent is on top.",
         way_out=("unassigned", "See what nobody has taken"),
     ),
     Queue(

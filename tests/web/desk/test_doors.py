@@ -4,8 +4,9 @@ import pytest
 from django.core import mail
 from django.test import Client
 
+from accounts.operations import create_user
 from tests.house import House
-from tests.web.desk.conftest import As
+from tests.web.desk.conftest import BACKEND, As
 from tickets.models import Status, Ticket
 from tickets.operations import add_note
 
@@ -43,8 +44,6 @@ def test_requester_who_follows_a_link_lands_on_the_ticket_in_the_portal(
 
 
 def test_ticket_of_somebody_else_is_not_there_for_a_requester(house: House, signed_in_as: As) -> None:
-    from accounts.operations import create_user
-
     other = create_user(email="other@example.org", name="Other")
     ticket = house.open()
 
@@ -234,3 +233,14 @@ def test_no_page_needs_an_inline_script_or_style(house: House, signed_in_as: As)
         assert " onclick=" not in text
         assert "<script>" not in text
         assert "script-src 'self'" in answer["Content-Security-Policy"]
+
+
+def test_form_from_an_old_page_says_that_nothing_was_changed(house: House) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(house.agent, backend=BACKEND)
+    ticket = house.open()
+
+    answer = client.post(f"/t/{ticket.pk}/write/", {"kind": "note", "body": "Late"})
+
+    assert answer.status_code == 403
+    assert "This form was too old" in answer.content.decode()

@@ -30,13 +30,13 @@ def outsiders(portal: Portal) -> list[User]:
     return [portal.mallory, portal.colleague]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_other_peoples_tickets_are_not_there(portal: Portal, page: str) -> None:
+@pytest.mark.parametrize("address", PAGES)
+def test_other_peoples_tickets_are_not_there(portal: Portal, address: str) -> None:
     ticket = portal.open()
 
     for user in outsiders(portal):
-        assert signed_in(user).get(page.format(pk=ticket.pk)).status_code == 404
-    assert signed_in(portal.mallory).get(page.format(pk=ticket.pk + 10_000)).status_code == 404
+        assert signed_in(user).get(address.format(pk=ticket.pk)).status_code == 404
+    assert signed_in(portal.mallory).get(address.format(pk=ticket.pk + 10_000)).status_code == 404
 
 
 @pytest.mark.parametrize(("verb", "data"), VERBS)
