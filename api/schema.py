@@ -82,9 +82,9 @@ class BelaySchema(AutoSchema):
         return [*parameters, _KEY] if self._takes_key() else parameters
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
-        schema = super()._map_basic_serializer(serializer, direction)
+        schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         # What people outside don't get is required of no answer, though it is read-only.
-        internal = getattr(serializer, "internal", frozenset())
+        internal: frozenset[str] = getattr(serializer, "internal", frozenset())
         if internal and "required" in schema:
             schema["required"] = [name for name in schema["required"] if name not in internal]
         return schema

@@ -121,7 +121,9 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
         )
         since[row.to_step_id] = row.at
     position = next(step.position for step in path.steps if step.id == standing.step_id)
-    request = EscalationRequest.objects.filter(ticket=ticket, seq=standing.seq).first()
+    request = EscalationRequest.objects.filter(
+        ticket=ticket, seq=standing.seq, state=EscalationRequest.State.OPEN
+    ).first()
     who = current.acknowledged_by or current.acknowledged_contact
     return LadderView(
         path_name=path.name,

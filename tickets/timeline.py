@@ -40,7 +40,10 @@ class TooManyRounds(RuntimeError):
 
 @dataclass(slots=True)
 class NewEvent:
-    """An event to be recorded; `text` is personal and goes to an erasable row, `entry` likewise."""
+    """An event to be recorded; `text` is personal and goes to an erasable row, `entry` likewise.
+
+    `actor` is whoever did it, where that is not the one for whom the whole operation runs.
+    """
 
     ticket: Ticket
     kind: str

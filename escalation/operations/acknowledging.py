@@ -149,6 +149,7 @@ def apply_acknowledgement(
             "tier": state.step.tier,
             "after_seconds": (at - state.standing.since).total_seconds(),
         },
+        actor=user,
     )
 
 

@@ -63,10 +63,15 @@ class Plan:
         return state
 
     def event(
-        self, state: State, kind: str, data: Mapping[str, Any], text: Mapping[str, str] | None = None
+        self,
+        state: State,
+        kind: str,
+        data: Mapping[str, Any],
+        text: Mapping[str, str] | None = None,
+        actor: User | None = None,
     ) -> None:
         """Put an event on the ticket's timeline."""
-        self.events.append(NewEvent(state.ticket, kind, data, text=text))
+        self.events.append(NewEvent(state.ticket, kind, data, text=text, actor=actor))
 
     # --- clocks ---------------------------------------------------------------------------------------------------
 

@@ -448,6 +448,7 @@ def test_answering_or_taking_the_ticket_acknowledges(house: House, verb: str) ->
     escalation = Escalation.objects.get(ticket=ticket, seq=1)
     assert escalation.acknowledged_by == house.second
     assert fresh(ticket).assignee == house.second
+    assert Event.objects.get(ticket=ticket, kind=kinds.ACKNOWLEDGED).actor == house.second
 
 
 def test_being_assigned_by_somebody_else_does_not_acknowledge(house: House) -> None:

@@ -23,6 +23,8 @@ from tickets.operations import (
     post_update,
     write_handoff,
 )
+from tickets.signals import ticket_events
+from tickets.timeline import Work
 
 pytestmark = pytest.mark.django_db
 
@@ -230,6 +232,14 @@ def test_a_mail_knows_its_ticket_reader_and_words_but_holds_none() -> None:
     assert entry is not None
     assert row.context == {"event": entry.event_id, "entry": entry.pk}
     assert "secret" not in str(row.context)
+
+
+def test_only_notifications_and_escalation_receive_the_one_signal() -> None:
+    """Everything else reads the timeline by a cursor, so that its bug can never roll back an escalation (DESIGN 2)."""
+    assert {receiver.__module__ for receiver in ticket_events._live_receivers(sender=Work)[0]} == {
+        "notifications.receivers",
+        "escalation.receivers",
+    }
 
 
 def test_what_is_rolled_back_is_not_mailed() -> None:
