@@ -40,10 +40,7 @@ class TooManyRounds(RuntimeError):
 
 @dataclass(slots=True)
 class NewEvent:
-    """An event to be recorded; `text` is personal and goes to an erasable row, `entry` likewise.
-
-    `actor` is whoever did it, where that is not the one for whom the whole operation runs.
-    """
+    """An event to be recorded; `text` is personal and goes to an erasable row, `entry` likewise."""
 
     ticket: Ticket
     kind: str
@@ -52,7 +49,7 @@ class NewEvent:
     entry: Entry | None = None
     happened_at: dt.datetime | None = None
     cause: Event | None = None
-    # Whose doing it was, where one batch tells of many people (imported history); else the batch's actor.
+    # Whose doing it was, where one batch tells of many people; else the batch's actor.
     by: User | None = None
 
 

@@ -71,7 +71,7 @@ class Plan:
         actor: User | None = None,
     ) -> None:
         """Put an event on the ticket's timeline."""
-        self.events.append(NewEvent(state.ticket, kind, data, text=text, actor=actor))
+        self.events.append(NewEvent(state.ticket, kind, data, text=text, by=actor))
 
     # --- clocks ---------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ class StepPlan:
     lists: tuple[str, ...] = ()
     involves: bool = False
     in_turn: bool = False
-    wait: dt.timedelta = 5 * MIN
+    wait: dt.timedelta = 20 * MIN
     rounds: int = 2
     calendar: str = ""
 
@@ -184,7 +184,7 @@ PATHS = (
                 _THIRD,
                 ("Platform engineers",),
                 in_turn=True,
-                wait=10 * MIN,
+                wait=45 * MIN,
                 calendar="Office hours",
             ),
             StepPlan(
@@ -194,7 +194,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=30 * MIN,
+                wait=60 * MIN,
             ),
         ),
         _PROMISES,
@@ -257,7 +257,7 @@ PATHS = (
             StepPlan("Desk lead", Tier.L1, org.DESK, _SECOND, ("Applications duty",), involves=True),
             StepPlan("Applications", Tier.L2, org.APPS, _SECOND, ("Applications duty",)),
             StepPlan(
-                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=10 * MIN
+                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=45 * MIN
             ),
             StepPlan(
                 "IT Management",
@@ -266,7 +266,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=30 * MIN,
+                wait=60 * MIN,
             ),
         ),
         _PROMISES,
@@ -281,7 +281,7 @@ PATHS = (
         (
             StepPlan("Service Desk", Tier.L1, org.DESK, _QUEUE),
             StepPlan("Network Operations", Tier.L2, org.NETWORK, _SECOND, ("Network duty",)),
-            StepPlan("Core Network", Tier.L3, org.CORE, _THIRD, ("Network engineers",), wait=10 * MIN),
+            StepPlan("Core Network", Tier.L3, org.CORE, _THIRD, ("Network engineers",), wait=45 * MIN),
             StepPlan(
                 "IT Management",
                 Tier.MANAGEMENT,
@@ -289,7 +289,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=30 * MIN,
+                wait=60 * MIN,
             ),
         ),
         _PROMISES,
@@ -304,7 +304,7 @@ PATHS = (
             StepPlan("Service Desk", Tier.L1, org.DESK, _QUEUE),
             StepPlan("Identity & Access", Tier.L2, org.ACCESS, _SECOND, ("Access duty",)),
             StepPlan(
-                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=10 * MIN
+                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=45 * MIN
             ),
             StepPlan(
                 "IT Management",
@@ -313,7 +313,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=30 * MIN,
+                wait=60 * MIN,
             ),
         ),
         _PROMISES,

@@ -18,7 +18,7 @@ from tickets.models import Status, Ticket
 from tickets.operations import add_note, add_reply, open_ticket, post_update
 
 OPEN_BY_TIER = {1: 32, 2: 24, 3: 11, 4: 5}
-SOLVED_LATELY = 28
+SOLVED_LATELY = 16
 # The wave of payment troubles: one of them runs out of time every so often, from shortly after the demo is loaded.
 WAVE_SIZE, WAVE_FIRST, WAVE_EVERY = 20, dt.timedelta(seconds=25), dt.timedelta(seconds=36)
 _LONGEST = dt.timedelta(days=45)
@@ -144,10 +144,10 @@ class _Open:
                     soon, lambda at: self._reply(self.owner, self.case.story.ask, at, Status.WAITING)
                 )
             case 3 if self.number % 16 == 3:
-                self.stage.at(soon, lambda at: self._hold(at))
+                self.stage.at(soon, self._hold)
             case 4:
                 just = now - dt.timedelta(minutes=rng.uniform(1, 12))
-                self.stage.at(max(just, soon), lambda at: self._chase(at))
+                self.stage.at(max(just, soon), self._chase)
             case 6 if stay.step.tier < 3 and self.number % 16 == 6:
                 self.stage.at(now - dt.timedelta(minutes=rng.uniform(1, 5)), self._wish)
             case 7:

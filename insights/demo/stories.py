@@ -67,7 +67,8 @@ WAVE = (
         2,
         1,
         ("Settlement file to carriers not sent", "Payout run stopped at batch {number}"),
-        "Monitoring: payout run stopped, batch {number} in state HELD since 04:10. Carriers expect their money by noon.",
+        "Monitoring: payout run stopped, batch {number} in state HELD since 04:10. Carriers expect their money "
+        "by noon.",
         "The run is held by a duplicate check; we are looking at what it found.",
         "Was a batch resent by hand yesterday evening?",
         "Yes, {site} sent theirs twice because the first one showed no receipt.",

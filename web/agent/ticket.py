@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from accounts.models import User
 from accounts.queries import scope_of, team_ids_of
 from accounts.rules import Reach, Scope, Verb
-from escalation.models import Clock, EscalationRequest
+from escalation.models import Clock
 from escalation.queries import ClockView, LadderView, RungView, clocks_of, ladder_of
 from notifications.models import Contact, ContactListEntry
 from tickets.models import Status, Ticket
@@ -111,8 +111,6 @@ def page_context(request: Any, pk: int) -> dict[str, Any]:
         {list_id for rung in (here, above) if rung is not None for list_id in rung.list_ids}, ticket.severity
     )
     wish = ladder.open_request if ladder is not None else None
-    if wish is not None and wish.state != EscalationRequest.State.OPEN:
-        wish = None
     page = reverse("web:ticket", args=[pk])
     return {
         "section": "queue",
