@@ -74,7 +74,7 @@ _TIME: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-class BadHours(Exception):  # noqa: N818 - named as people read it
+class BadHours(Exception):
     """Say which field of opening hours is wrong, what it held, and how to mend it."""
 
     def __init__(self, field: str, value: object, mend: str) -> None:
@@ -87,11 +87,11 @@ class BadHours(Exception):  # noqa: N818 - named as people read it
         return f"{self.field}: {self.value!r} will not do: {self.mend}"
 
 
-class NeverOpen(Exception):  # noqa: N818 - likewise
+class NeverOpen(Exception):
     """Say that a calendar has no, or far too little, open time after an instant."""
 
 
-class NaiveDatetime(ValueError):  # noqa: N818 - likewise
+class NaiveDatetime(ValueError):
     """Say that a datetime came without a time zone, so that nobody knows which instant it means."""
 
 
