@@ -8,7 +8,7 @@ that shows somebody at work counts as an answer.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,6 +32,12 @@ _INSTANT = dt.timedelta(microseconds=1)
 # At the top a step is told again and again until somebody acts. Cases that nobody touched for months would be told of
 # thousands of times, all alike: after so many times in a row the replay goes on at the next row of the log.
 REPEATS = 3
+_COUNT_ON = (
+    Clock.Kind.FIRST_RESPONSE,
+    Clock.Kind.NEXT_RESPONSE,
+    Clock.Kind.RESOLUTION,
+    Clock.Kind.FOLLOW_UP,
+)
 # What is due within this is decided in one tick: within the engine's punctuality, so that clocks begin when they
 # would have anyway.
 TOGETHER = dt.timedelta(seconds=50)
@@ -116,27 +122,42 @@ class _Play:
     def _run_until(self, until: dt.datetime) -> None:
         """Let clocks that are due before `until` fire; who acts at the very instant of a deadline is in time."""
         while True:
-            live = {s.ticket_id: s for s in self.shadows if s.ticket_id and not s.rests}
-            due = Clock.objects.filter(ticket_id__in=live, fires_at__lt=until)
-            fires_at = due.aggregate(next=Min("fires_at"))["next"]
+            fires_at, only = self._next(until)
             if fires_at is None:
                 return
             # A little later, so that what others have due meanwhile goes along; never beyond the next row.
             now = max(min(fires_at + TOGETHER, until - _INSTANT), self.clock)
-            report = tick(now=now, only=list(live))
+            report = tick(now=now, only=only)
             if not report.tickets:
                 # Due in the instant it was written, and a tick leaves alone what is as young as itself.
                 now += _INSTANT
-                report = tick(now=now, only=list(live))
+                report = tick(now=now, only=only)
             if not report.tickets:
                 raise EngineFailed(f"nothing happens to what was due at {fires_at}")
             if report.set_aside:
                 raise EngineFailed(f"{report.set_aside} tickets were set aside at {now}")
             self.clock = now
-            self._count_repeats(live)
+            self._count_repeats()
 
-    def _count_repeats(self, live: Mapping[int, "_Shadow"]) -> None:
+    def _next(self, until: dt.datetime) -> tuple[dt.datetime | None, list[int]]:
+        """Return when something is due next before `until`, and the tickets to tick then.
+
+        Of those at rest only promises count on: each is broken once, whoever is told of it.
+        """
+        awake = [shadow.ticket_id for shadow in self.shadows if shadow.ticket_id and not shadow.rests]
+        resting = [shadow.ticket_id for shadow in self.shadows if shadow.ticket_id and shadow.rests]
+        due = Clock.objects.filter(fires_at__lt=until)
+        first = due.filter(ticket_id__in=awake).aggregate(next=Min("fires_at"))["next"]
+        if resting:
+            promised = due.filter(ticket_id__in=resting, kind__in=_COUNT_ON).order_by("fires_at")
+            other = promised.values_list("fires_at", "ticket_id").first()
+            if other is not None and (first is None or other[0] < first):
+                return other[0], [other[1]]
+        return first, awake
+
+    def _count_repeats(self) -> None:
         """Note how often each ticket's present step has run out; only at the top it does so more than once."""
+        live = {shadow.ticket_id: shadow for shadow in self.shadows if shadow.ticket_id}
         fired = Clock.objects.filter(
             ticket_id__in=live,
             kind__in=(Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE),

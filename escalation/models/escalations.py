@@ -1,6 +1,7 @@
 """Where a ticket stands on its path, and every change of step it went through."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -22,6 +23,8 @@ class Standing(models.Model):
     allowances = models.PositiveIntegerField(default=0)
     # The last round of telling at this seq; rounds only ever rise, so that each telling is unique.
     round = models.PositiveIntegerField(default=0)
+    # Contacts who said at this seq that they can't: they are not told again until the step is told anew.
+    declined = ArrayField(models.BigIntegerField(), default=list)
     falls = models.PositiveIntegerField(default=0)
     # Processing that failed in a row, for the backoff of a ticket set aside.
     failures = models.PositiveIntegerField(default=0)

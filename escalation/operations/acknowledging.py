@@ -12,7 +12,6 @@ from escalation.operations.plan import Plan
 from escalation.operations.state import State, load_states
 from escalation.operations.telling import Telling
 from notifications.models import Contact, Notification
-from tickets.models import Event
 from tickets.operations import assign_ticket
 from tickets.timeline import Work, working
 
@@ -153,12 +152,10 @@ def apply_acknowledgement(
     )
 
 
-def pass_on(
-    *, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime, seen_round: int | None = None
-) -> None:
+def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime) -> None:
     """Note that this contact can't take it and tell the next one at once; nobody is let off the clock.
 
-    Said twice about the round that the contact saw, it counts once: a double tap skips nobody. Raises Moved,
+    Said twice it counts once: a double tap skips nobody. They are not told again at this seq. Raises Moved,
     AlreadyAcknowledged, NotOnPath.
     """
     with working() as work:
@@ -167,17 +164,12 @@ def pass_on(
         _check_open(state)
         if state.acknowledged:
             raise AlreadyAcknowledged(state)
-        facts = {
-            "seq": state.standing.seq,
-            "contact": contact.pk,
-            "round": seen_round if seen_round is not None else state.standing.round,
-        }
-        said = Event.objects.filter(ticket_id=ticket_id, kind=kinds.PASSED_ON, data__contains=facts)
-        if seen_round is not None and said.exists():
+        if contact.pk in state.standing.declined:
             return
+        state.standing.declined = [*state.standing.declined, contact.pk]
         plan = Plan(work, now=now, actor=contact.user)
         plan.touch(state)
-        plan.event(state, kinds.PASSED_ON, facts)
+        plan.event(state, kinds.PASSED_ON, {"seq": state.standing.seq, "contact": contact.pk})
         plan.tellings.append(Telling(state, due_at=state.at(now)))
         plan.flush()
 

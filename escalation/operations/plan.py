@@ -254,7 +254,17 @@ class Plan:
         if changed and (len(changed) > len(fresh) or any(s.round or s.seq for s in changed)):
             Standing.objects.bulk_update(
                 changed,
-                ["version", "step", "seq", "since", "automatic_steps", "allowances", "falls", "round"],
+                [
+                    "version",
+                    "step",
+                    "seq",
+                    "since",
+                    "automatic_steps",
+                    "allowances",
+                    "falls",
+                    "round",
+                    "declined",
+                ],
             )
         if self.changed_escalations:
             Escalation.objects.bulk_update(

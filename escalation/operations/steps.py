@@ -106,6 +106,7 @@ def move(
     standing = state.standing
     standing.seq += 1
     standing.round = 0
+    standing.declined = []
     standing.since = at
     if path is not None:
         state.path = path
@@ -180,6 +181,7 @@ def again(
     for name in STEP_CLOCKS:
         plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
     plan.withdrawn.add(state.group)
+    state.standing.declined = []
     clear_acknowledgement(plan, state)
     plan.event(
         state,

@@ -60,7 +60,7 @@ def tell(tellings: Sequence[Telling], *, now: dt.datetime) -> Told:
     Everyone at once: all reachable entries of the next round. One after another: the next reachable entry not yet told
     in this round, else the first of the next. Lists are resolved now. Where no entry of any round can be reached, the
     path's fallback contact is told, at the top all admins too. Quiet after the last round unless an acknowledgement is
-    still wanted: then the last round repeats until it is due.
+    still wanted: then the last round repeats until it is due. Who has said "I can't" is not told again at this seq.
     """
     told = Told()
     wanted = [telling for telling in tellings if not telling.state.step.queue_only]
@@ -71,7 +71,8 @@ def tell(tellings: Sequence[Telling], *, now: dt.datetime) -> Told:
     nobody: list[tuple[Telling, int]] = []
     for telling in wanted:
         state, step = telling.state, telling.state.step
-        rungs = _in_order(rung for list_id in step.list_ids for rung in resolved.get(list_id, ()))
+        listed = (rung for list_id in step.list_ids for rung in resolved.get(list_id, ()))
+        rungs = _in_order(rung for rung in listed if rung.contact_id not in state.standing.declined)
         if not any(
             rung.reachable and rung.wanted(state.ticket.severity, max(rung.from_round, 1)) for rung in rungs
         ):
@@ -208,20 +209,25 @@ def _tell_fallback(told: Told, nobody: Sequence[tuple[Telling, int]], now: dt.da
     admins = admins_as_contacts() if with_admins else []
     fallbacks = {telling.state.path.fallback_id for telling, _ in nobody}
     methods = methods_of(fallbacks | {contact.pk for contact in admins})
-    if any(not methods.get(telling.state.path.fallback_id) for telling, _ in nobody) and not admins:
+    if not admins and any(
+        not methods.get(telling.state.path.fallback_id)
+        or telling.state.path.fallback_id in telling.state.standing.declined
+        for telling, _ in nobody
+    ):
         # Not even the fallback can be reached: better an admin too many than nobody.
         admins = admins_as_contacts()
         methods.update(methods_of({contact.pk for contact in admins}))
     for telling, round_number in nobody:
         path = telling.state.path
+        declined = telling.state.standing.declined
         recipients = []
-        if ways := methods.get(path.fallback_id):
+        if path.fallback_id not in declined and (ways := methods.get(path.fallback_id)):
             recipients.append(Recipient(path.fallback_id, None, "", ways))
         if _tells_admins(telling) or not recipients:
             recipients += [
                 Recipient(contact.pk, contact.user_id, "", methods[contact.pk])
                 for contact in admins
-                if contact.pk in methods and contact.pk != path.fallback_id
+                if contact.pk in methods and contact.pk not in (path.fallback_id, *declined)
             ]
         if recipients:
             _write(told, telling, round_number, recipients, now=now, kind=kinds.TELL_FALLBACK)

@@ -9,9 +9,11 @@ from django.db.models import Min
 
 from escalation.engine import tick
 from escalation.models import Clock
+from notifications.history import record_sent
 
 Act = Callable[[dt.datetime], object]
 # Within the engine's punctuality: what is due together is decided in one tick.
+MAIL_TAKES = dt.timedelta(seconds=2)
 TOGETHER = dt.timedelta(seconds=50)
 _INSTANT = dt.timedelta(microseconds=1)
 
@@ -33,6 +35,8 @@ class Stage:
         while self._agenda and self._agenda[0][0] <= until:
             when, _, act = heapq.heappop(self._agenda)
             self._run_clocks(when)
+            # What was written before had been sent by now, unless somebody was quicker than the mail.
+            record_sent(before=when - MAIL_TAKES)
             act(when)
         self._run_clocks(until)
 
@@ -42,6 +46,7 @@ class Stage:
             if fires_at is None:
                 return
             now = min(fires_at + TOGETHER, until)
+            record_sent(before=fires_at - MAIL_TAKES)
             report = tick(now=now)
             self.ticks += 1
             if not report.tickets:

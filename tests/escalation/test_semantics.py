@@ -490,6 +490,25 @@ def test_i_cant_tells_the_next_one_at_once(house: House) -> None:
     assert due(ticket, "next_telling") == house.now + 35 * MIN
 
 
+def test_who_cant_is_not_told_again_and_when_nobody_is_left_the_fallback_is(house: House) -> None:
+    ticket = at_l2(house)
+    aisha, duty = Contact.objects.get(user=house.second), Contact.objects.get(name="Duty L2")
+
+    pass_on(ticket_id=ticket.pk, seen_seq=1, contact=aisha, now=house.now + 31 * MIN)
+    pass_on(ticket_id=ticket.pk, seen_seq=1, contact=aisha, now=house.now + 31 * MIN)
+    assert [(r, a) for _, r, a, _ in tellings(ticket)] == [
+        (1, "aisha@example.org"),
+        (1, "duty2@example.org"),
+        (2, "duty2@example.org"),
+    ]
+    pass_on(ticket_id=ticket.pk, seen_seq=1, contact=duty, now=house.now + 32 * MIN)
+
+    assert [(r, a) for _, r, a, _ in tellings(ticket)][-1] == (3, "duty@example.org")
+    tick(now=house.now + 40 * MIN)
+    assert fresh(ticket).tier == 3
+    assert Standing.objects.get(ticket=ticket).declined == []
+
+
 def test_a_queue_tells_nobody_and_taking_is_its_acknowledgement_where_the_matrix_wants_one(
     house: House,
 ) -> None:

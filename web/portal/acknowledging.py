@@ -113,14 +113,7 @@ def _tapped(
                 via="link",
             )
         elif wish == "pass" and actor is None:
-            seen = request.POST.get("round", "")
-            pass_on(
-                ticket_id=link.ticket_id,
-                seen_seq=link.seq,
-                contact=contact,
-                now=now,
-                seen_round=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 9 else None,
-            )
+            pass_on(ticket_id=link.ticket_id, seen_seq=link.seq, contact=contact, now=now)
         else:
             raise Refused("Nothing was chosen.", field="do", value=wish, mend="Tap one of the two buttons.")
     except Refused as error:
