@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from core.errors import Conflict, Refused
-from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
+from escalation.operations import LoggedMove, LoggedTaking, record_moves
 from intake.catalogue import Catalogue
 from intake.mapping import Layout
 from intake.rules import KEEP, Incident, Vocabulary, read_row, tag_of

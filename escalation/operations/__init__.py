@@ -8,10 +8,13 @@ from escalation.operations.by_hand import (
     grant_request,
     request_escalation,
 )
+from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
 from escalation.operations.publishing import PathSpec, PromiseSpec, StepSpec, publish_path
 
 __all__ = [
     "AlreadyAcknowledged",
+    "LoggedMove",
+    "LoggedTaking",
     "Moved",
     "NotOnPath",
     "PathSpec",
@@ -24,5 +27,6 @@ __all__ = [
     "grant_request",
     "pass_on",
     "publish_path",
+    "record_moves",
     "request_escalation",
 ]

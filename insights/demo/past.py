@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 
 from accounts.models import User
-from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
+from escalation.operations import LoggedMove, LoggedTaking, record_moves
 from insights.demo.house import House
 from insights.demo.stories import CHASERS, THANKS
 from insights.demo.telling import Case, day_time, make_case

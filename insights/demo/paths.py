@@ -43,7 +43,7 @@ class StepPlan:
     lists: tuple[str, ...] = ()
     involves: bool = False
     in_turn: bool = False
-    wait: dt.timedelta = 20 * MIN
+    wait: dt.timedelta = 12 * MIN
     rounds: int = 2
     calendar: str = ""
 
@@ -184,7 +184,8 @@ PATHS = (
                 _THIRD,
                 ("Platform engineers",),
                 in_turn=True,
-                wait=45 * MIN,
+                rounds=1,
+                wait=18 * MIN,
                 calendar="Office hours",
             ),
             StepPlan(
@@ -194,7 +195,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=60 * MIN,
+                wait=25 * MIN,
             ),
         ),
         _PROMISES,
@@ -218,7 +219,7 @@ PATHS = (
                 org.PAYMENTS,
                 ((5 * MIN, 15 * MIN), (10 * MIN, 30 * MIN), (20 * MIN, HOUR), (HOUR, 4 * HOUR)),
                 ("Payments duty",),
-                wait=5 * MIN,
+                wait=4 * MIN,
             ),
             StepPlan(
                 "Payments Engineering",
@@ -226,7 +227,7 @@ PATHS = (
                 org.PAYENG,
                 ((10 * MIN, 30 * MIN), (15 * MIN, HOUR), (30 * MIN, 3 * HOUR), (2 * HOUR, 8 * HOUR)),
                 ("Payments engineers",),
-                wait=5 * MIN,
+                wait=4 * MIN,
             ),
             StepPlan(
                 "Crisis management",
@@ -235,7 +236,7 @@ PATHS = (
                 ((15 * MIN, HOUR), (30 * MIN, 4 * HOUR), (HOUR, 8 * HOUR), (4 * HOUR, 20 * HOUR)),
                 ("Duty management",),
                 involves=True,
-                wait=15 * MIN,
+                wait=12 * MIN,
             ),
         ),
         (
@@ -257,7 +258,7 @@ PATHS = (
             StepPlan("Desk lead", Tier.L1, org.DESK, _SECOND, ("Applications duty",), involves=True),
             StepPlan("Applications", Tier.L2, org.APPS, _SECOND, ("Applications duty",)),
             StepPlan(
-                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=45 * MIN
+                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=18 * MIN
             ),
             StepPlan(
                 "IT Management",
@@ -266,7 +267,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=60 * MIN,
+                wait=25 * MIN,
             ),
         ),
         _PROMISES,
@@ -281,7 +282,7 @@ PATHS = (
         (
             StepPlan("Service Desk", Tier.L1, org.DESK, _QUEUE),
             StepPlan("Network Operations", Tier.L2, org.NETWORK, _SECOND, ("Network duty",)),
-            StepPlan("Core Network", Tier.L3, org.CORE, _THIRD, ("Network engineers",), wait=45 * MIN),
+            StepPlan("Core Network", Tier.L3, org.CORE, _THIRD, ("Network engineers",), wait=18 * MIN),
             StepPlan(
                 "IT Management",
                 Tier.MANAGEMENT,
@@ -289,7 +290,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=60 * MIN,
+                wait=25 * MIN,
             ),
         ),
         _PROMISES,
@@ -304,7 +305,7 @@ PATHS = (
             StepPlan("Service Desk", Tier.L1, org.DESK, _QUEUE),
             StepPlan("Identity & Access", Tier.L2, org.ACCESS, _SECOND, ("Access duty",)),
             StepPlan(
-                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=45 * MIN
+                "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=18 * MIN
             ),
             StepPlan(
                 "IT Management",
@@ -313,7 +314,7 @@ PATHS = (
                 _TOP,
                 ("Duty management",),
                 involves=True,
-                wait=60 * MIN,
+                wait=25 * MIN,
             ),
         ),
         _PROMISES,

@@ -19,7 +19,7 @@ from django.test import RequestFactory
 from accounts.models import Role, Tier, User
 from calendars.rules import ALWAYS, elapsed, parse
 from core.db import database_now
-from escalation.admin.choices import Choices
+from escalation.admin.choices import load_choices
 from escalation.admin.reading import lint_path
 from escalation.engine import tick
 from escalation.models import Clock, Escalation, EscalationRequest, PathVersion, Standing
@@ -49,7 +49,7 @@ def test_it_refuses_where_there_are_accounts(db: None, tmp_path: Path, settings:
 
 def test_its_paths_have_no_gaps(db: None) -> None:
     build_house(database_now())
-    choices = Choices.load()
+    choices = load_choices()
     for version in PathVersion.objects.all():
         spec = spec_of_version(version.pk)
         assert [doubt.message for doubt in lint_path(spec, path_id=version.path_id, choices=choices)] == []
