@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+_HERE = {"localhost", "127.0.0.1", "::1"}
 NAME = re.compile(r"\d{20}-[0-9a-f]{8}\.eml")
 
 
@@ -22,6 +23,12 @@ class KeptMail:
     sender: str
     recipients: str
     subject: str
+
+
+def sink_in_use() -> bool:
+    """Tell whether our mails go to the sink of this installation and not out into the world."""
+    smtp = settings.EMAIL_BACKEND.endswith("smtp.EmailBackend")
+    return smtp and settings.EMAIL_HOST in _HERE and Path(settings.BELAY_MAIL_DIR).is_dir()
 
 
 def list_mails(limit: int = 100) -> list[KeptMail]:

@@ -364,6 +364,8 @@ LOGGING = {
         # Every request twice otherwise: granian's own line is enough.
         "django_structlog.middlewares.request": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # The sink's conversation with each mail, addresses and all.
+        "mail": {"level": "WARNING"},
     },
 }
 DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"

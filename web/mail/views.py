@@ -1,12 +1,10 @@
 """List and show caught mails. They may hold sign-in and acknowledge links: leads and admins only."""
 
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
 from csp.decorators import csp
-from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -14,11 +12,10 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
 from accounts.rules import Verb
-from core.mailsink import list_mails, read_mail
+from core.mailsink import list_mails, read_mail, sink_in_use
 from web.shell import SignedIn, may
 
 MOST_MAILS = 200
-_HERE = {"localhost", "127.0.0.1", "::1"}
 # The mail's own page inside ours: its styles may speak, its scripts may not, and nothing is fetched for it.
 MAIL_POLICY: dict[str, Any] = {
     "default-src": [NONE],
@@ -29,12 +26,6 @@ MAIL_POLICY: dict[str, Any] = {
     "frame-ancestors": [SELF],
     "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],
 }
-
-
-def sink_in_use() -> bool:
-    """Tell whether our mails go to the sink of this installation and not out into the world."""
-    smtp = settings.EMAIL_BACKEND.endswith("smtp.EmailBackend")
-    return smtp and settings.EMAIL_HOST in _HERE and Path(settings.BELAY_MAIL_DIR).is_dir()
 
 
 def _require_sink() -> None:

@@ -16,7 +16,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import Tier, User
+from accounts.rules import Verb
 from core.durations import spoken
+from core.mailsink import sink_in_use
 from tickets.models import Severity, Status
 from web.shell import THEME_COOKIE, THEMES, arrive
 
@@ -198,3 +200,9 @@ def attrs(**values: Any) -> SafeString:
         (name.replace("_", "-"), value) for name, value in values.items() if value not in (None, "", False)
     ]
     return mark_safe(" ".join(format_html('{}="{}"', name, value) for name, value in pairs))  # noqa: S308
+
+
+@register.simple_tag
+def reads_caught_mails(user: User) -> bool:
+    """Tell whether there are caught mails and this person may read them."""
+    return user.may(Verb.LEAD) and sink_in_use()
