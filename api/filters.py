@@ -1,11 +1,13 @@
 """Which rows a list shows; unknown parameters are refused, not ignored."""
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
 from django.db.models import F, Q, QuerySet
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -14,7 +16,7 @@ from rest_framework.request import Request
 
 from accounts.models import Tier
 from accounts.queries import team_ids_of
-from api.fields import BIGGEST_ID
+from api.fields import BIGGEST_ID, utc
 from api.problems import invalid
 from api.serializers.common import sees_inside
 from escalation.models import Clock, Escalation, EscalationRequest
@@ -112,10 +114,27 @@ def _choices(enum: Any, help_text: str = "", **kwargs: Any) -> filters.TypedMult
     )
 
 
-def _when(field: str, lookup: str, help_text: str) -> filters.IsoDateTimeFilter:
-    return filters.IsoDateTimeFilter(
-        field_name=field, lookup_expr=lookup, help_text=help_text + " (ISO 8601)."
-    )
+class _InstantField(IsoDateTimeField):
+    """An instant of ISO 8601; without a zone it is UTC, with one it becomes UTC."""
+
+    def clean(self, value: Any) -> Any:
+        try:
+            found = super().clean(value)
+            # PostgreSQL takes offsets of less than 16 hours only.
+            return utc(found).astimezone(dt.UTC) if found is not None else None
+        except OverflowError as error:
+            raise forms.ValidationError("This instant is beyond the calendar.") from error
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class InstantFilter(filters.Filter):
+    """Rows before or after an instant."""
+
+    field_class = _InstantField
+
+
+def _when(field: str, lookup: str, help_text: str) -> InstantFilter:
+    return InstantFilter(field_name=field, lookup_expr=lookup, help_text=help_text + " (ISO 8601).")
 
 
 class PublicTicketFilter(filters.FilterSet):

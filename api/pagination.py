@@ -151,7 +151,7 @@ def _read(cursor: str, name: str, ordering: Ordering) -> list[Any]:
     try:
         written, *plain = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         values = [_value(column, item) for column, item in zip(ordering.names, plain, strict=True)]
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise _bad_cursor() from error
     if written != name:
         raise _bad_cursor()
@@ -165,7 +165,7 @@ def _value(column: str, item: Any) -> Any:
     elif isinstance(item, str):
         value = dt.datetime.fromisoformat(item)
         if value.tzinfo is not None:
-            return value
+            return value.astimezone(dt.UTC)
     raise ValueError(f"no value of {column}")
 
 

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.test import Client
 
+from escalation.models import EscalationPath
 from helpdesk import environment
 from helpdesk.lifeline import dying_with_me
 from helpdesk.processes import web
@@ -97,6 +98,8 @@ def live(
         before = databases.point_at(live_server_process.database)
         said = live_server_process.log.stat().st_size
         yield live_server_process
+        # Nothing is rolled back here: the next test's tickets are not to enter this one's paths.
+        EscalationPath.objects.filter(is_default=False).update(is_active=False)
         databases.point_at(before)
     # Shown beside a failure: what the server said meanwhile.
     print(live_server_process.log.read_bytes()[said:].decode(errors="replace"))

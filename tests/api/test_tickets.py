@@ -268,16 +268,23 @@ def test_filters(world: World, call: Call) -> None:
         "team=theirs",
         "assignee=0",
         "opened_after=noon",
+        "opened_after=0001-01-01T00:00:00%2B14:00",
+        "opened_before=9999-12-31T23:59:59-14:00",
         "tier=L1",
     ],
 )
 def test_a_filter_s_wrong_value_is_refused_by_name(query: str, agent: User, call: Call) -> None:
-    name, _, value = query.partition("=")
+    name, _, value = query.replace("%2B", "+").partition("=")
 
     response = call(agent, "GET", f"tickets/?{query}")
 
     assert response.status_code == 400
     assert (response.json()["field"], response.json()["value"]) == (name, value)
+
+
+@pytest.mark.parametrize("offset", ["", "Z", "%2B14:00", "-21:57", "%2B23:59"])
+def test_an_instant_may_come_with_any_offset(offset: str, agent: User, call: Call) -> None:
+    assert call(agent, "GET", f"tickets/?opened_after=2026-01-01T00:00:00{offset}").status_code == 200
 
 
 def test_an_unknown_filter_is_refused_and_the_known_ones_are_named(house: House, call: Call) -> None:
