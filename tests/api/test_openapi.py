@@ -39,6 +39,11 @@ def test_every_operation_says_what_it_does_and_how_it_fails(document: dict[str, 
         assert operation["tags"], operation["operationId"]
         assert "429" in operation["responses"]
         failures = {status for status in operation["responses"] if status >= "400"}
+        assert all(
+            parameter.get("description")
+            for parameter in operation.get("parameters", ())
+            if parameter["in"] != "path"
+        )
         for status in failures:
             assert set(operation["responses"][status]["content"]) == {"application/problem+json"}
             assert operation["responses"][status]["description"]

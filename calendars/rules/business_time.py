@@ -7,46 +7,19 @@ and know no daylight saving; local wall times exist only while a day's windows a
 
 from __future__ import annotations
 
-import difflib
-import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import accumulate, pairwise
-from typing import Any, Final, TypeAlias, TypeGuard
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import accumulate
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo
 
-__all__ = [
-    "ALWAYS",
-    "WEEKDAYS",
-    "BadHours",
-    "CountedWindow",
-    "Hours",
-    "NaiveDatetime",
-    "NeverOpen",
-    "Window",
-    "as_mapping",
-    "due_at",
-    "due_business_days",
-    "elapsed",
-    "explain",
-    "is_open",
-    "next_opening",
-    "open_intervals",
-    "parse",
-]
-
-Window: TypeAlias = tuple[time, time]
-"""Opening and closing wall time; closing at 00:00 is midnight at the end of the day, written "24:00"."""
-
-DatedWindows: TypeAlias = tuple[tuple[date, tuple[Window, ...]], ...]
-"""Windows by date, sorted by date."""
+from calendars.rules.hours import Chunk, Hours
+from calendars.rules.windows import Window
 
 Instants: TypeAlias = tuple[datetime, datetime]
 """A half-open stretch of time: from the first instant up to, not including, the second."""
-
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 HORIZON: Final = timedelta(days=5 * 366)
 """How far ahead the next opening is looked for before the calendar counts as never open."""
@@ -59,7 +32,6 @@ _EPOCH_ORDINAL: Final = _EPOCH.toordinal()
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
 _DAY_US: Final = 86_400_000_000
-_MIDNIGHT: Final = time(0)
 
 # One chunk holds the windows of this many local dates: about a millisecond to lay out, and few enough of them
 # in a year that a budget of many years is a short walk.
@@ -68,23 +40,6 @@ _MOST_CHUNKS: Final = 1024
 _LAST_CHUNK: Final = (date.max.toordinal() - 1) // _CHUNK_DAYS
 
 _BOUNDS: Final = "looked five years past the last opening and a hundred years ahead"
-_FIELDS: Final = ("tz", "week", "holidays", "date_overrides", "breaks", "always")
-
-_TIME: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class BadHours(Exception):
-    """Say which field of opening hours is wrong, what it held, and how to mend it."""
-
-    def __init__(self, field: str, value: object, mend: str) -> None:
-        super().__init__(field, value, mend)
-        self.field = field
-        self.value = value
-        self.mend = mend
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.value!r} will not do: {self.mend}"
 
 
 class NeverOpen(Exception):
@@ -107,76 +62,6 @@ class CountedWindow:
     closes: datetime
     taken: timedelta
     paused: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Hold the open windows of some consecutive local dates: UTC microseconds, sorted, disjoint, merged."""
-
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
-    open_before: tuple[int, ...]  # open time of the chunk before window i
-    open_after: tuple[int, ...]  # ... and including it
-    open_days: tuple[int, ...]  # ordinals of the local dates with any open time
-    end: int  # where the next chunk begins
-
-    def open_until(self, instant: int) -> int:
-        """Return the chunk's open time before an instant."""
-        i = bisect_right(self.ends, instant)
-        if i == len(self.ends):
-            return self.open_after[-1] if i else 0
-        return self.open_before[i] + max(0, instant - self.starts[i])
-
-
-@dataclass(frozen=True)
-class Hours:
-    """Hold opening hours: a week of windows in a time zone, and the dates that differ from it.
-
-    On a date, `date_overrides` replace the windows of the week (no windows: closed); a date in `holidays` is
-    closed unless it has an override, which is the more particular word about that date; `breaks` are cut out
-    of whatever is open. `always` is round the clock and goes with nothing but a zone.
-
-    Raises BadHours. Build from JSON with `parse`.
-    """
-
-    tz: str
-    week: tuple[tuple[Window, ...], ...] = ((),) * 7
-    holidays: frozenset[date] = frozenset()
-    date_overrides: DatedWindows = ()
-    breaks: DatedWindows = ()
-    always: bool = False
-
-    # Derived, and filled as dates are asked for: the engine starts thousands of clocks on the same few
-    # calendars.
-    zone: ZoneInfo = field(init=False, repr=False, compare=False)
-    overrides_by_date: dict[date, tuple[Window, ...]] = field(init=False, repr=False, compare=False)
-    breaks_by_date: dict[date, tuple[Window, ...]] = field(init=False, repr=False, compare=False)
-    chunks: dict[int, _Chunk] = field(init=False, repr=False, compare=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "zone", _zone(self.tz))
-        if len(self.week) != 7:
-            raise BadHours("week", self.week, "give seven days, Monday first")
-        for day, windows in zip(WEEKDAYS, self.week, strict=True):
-            _check_windows(f"week.{day}", windows)
-        for name in ("date_overrides", "breaks"):
-            dated: DatedWindows = getattr(self, name)
-            dates = [day for day, _ in dated]
-            if dates != sorted(set(dates)):
-                raise BadHours(name, [str(day) for day in dates], "name every date once, in order")
-            for on, windows in dated:
-                _check_windows(f"{name}.{on}", windows)
-            object.__setattr__(self, f"{name.removeprefix('date_')}_by_date", dict(dated))
-        if self.always:
-            mend = "leave it empty, or turn `always` (round the clock) off"
-            for name in ("week", "holidays", "date_overrides", "breaks"):
-                if any(getattr(self, name)):
-                    raise BadHours(name, as_mapping(self)[name], mend)
-
-
-# ----------------------------------------------------------------------------------------------------
-# The questions ----------------------------------------------------------------------------------------------
-# -----------------
 
 
 def open_intervals(hours: Hours, start: datetime, end: datetime) -> Iterator[Instants]:
@@ -283,11 +168,6 @@ def explain(
 def instant_of(zone: ZoneInfo, wall: datetime) -> datetime:
     """Return the UTC instant that a naive wall time of a zone means (DESIGN 3: gaps and folds)."""
     return _moment(_wall_instant(zone, wall))
-
-
-# ----------------------------------------------------------------------------------------------------
-# The arithmetic, in UTC microseconds ------------------------------------------------------------------------
-# ---------------------------------------
 
 
 def _instant(name: str, moment: datetime) -> int:
@@ -406,12 +286,7 @@ def _never(at: int, budget: timedelta) -> NeverOpen:
     return NeverOpen(f"{what} from {_moment(at).isoformat()} on: {_BOUNDS}")
 
 
-# ----------------------------------------------------------------------------------------------------
-# Laying out local days as UTC windows -----------------------------------------------------------------------
-# ----------------------------------------
-
-
-def _chunks_from(hours: Hours, instant: int) -> Iterator[_Chunk]:
+def _chunks_from(hours: Hours, instant: int) -> Iterator[Chunk]:
     """Yield the chunks from the first that may hold an instant on, until the last date there is."""
     # Two dates back: a zone's local date is at most one away from UTC's, and where clocks are turned back
     # across midnight an instant can belong to the windows of its neighbour.
@@ -420,7 +295,7 @@ def _chunks_from(hours: Hours, instant: int) -> Iterator[_Chunk]:
         yield _chunk(hours, n)
 
 
-def _chunk(hours: Hours, number: int) -> _Chunk:
+def _chunk(hours: Hours, number: int) -> Chunk:
     chunk = hours.chunks.get(number)
     if chunk is None:
         if len(hours.chunks) >= _MOST_CHUNKS:
@@ -430,7 +305,7 @@ def _chunk(hours: Hours, number: int) -> _Chunk:
     return chunk
 
 
-def _lay_out(hours: Hours, number: int) -> _Chunk:
+def _lay_out(hours: Hours, number: int) -> Chunk:
     starts: list[int] = []
     ends: list[int] = []
     open_days: list[int] = []
@@ -450,7 +325,7 @@ def _lay_out(hours: Hours, number: int) -> _Chunk:
                 starts.append(start)
                 ends.append(end)
     open_after = tuple(accumulate(end - start for start, end in zip(starts, ends, strict=True)))
-    return _Chunk(
+    return Chunk(
         starts=tuple(starts),
         ends=tuple(ends),
         open_before=(0, *open_after[:-1]) if open_after else (),
@@ -508,175 +383,3 @@ def _wall_instant(zone: ZoneInfo, wall: datetime) -> int:
         else:
             high = middle
     return high * (_SECOND // _MICROSECOND)
-
-
-# ----------------------------------------------------------------------------------------------------
-# The stored form --------------------------------------------------------------------------------------------
-# -------------------
-
-
-def parse(mapping: Mapping[str, Any]) -> Hours:
-    """Read opening hours from their JSON form.
-
-    {"tz": "Europe/Berlin", "week": {"mon": [["09:00", "17:00"]]}, "holidays": ["2026-12-25"],
-    "date_overrides": {"2026-12-24": [["09:00", "12:00"]]}, "breaks": {...}, "always": false}; all but the
-    zone may be left out. Times are HH:MM or HH:MM:SS, "24:00" ends a day. A window of the week or a break
-    that ends at or before it starts runs overnight and is split at midnight, so its second half is that of
-    the next date (and closed with it). Raises BadHours, naming field, value and mend.
-    """
-    if not isinstance(mapping, Mapping):
-        raise BadHours("hours", mapping, 'give an object such as {"tz": "Europe/Berlin", "week": {...}}')
-    for key in mapping:
-        if key not in _FIELDS:
-            raise BadHours("hours", key, f"use only the fields {', '.join(_FIELDS)}")
-    always = mapping.get("always", False)
-    if not isinstance(always, bool):
-        raise BadHours("always", always, "give true or false")
-    tz = mapping.get("tz", "UTC" if always else None)
-    _zone(tz)
-    holidays = mapping.get("holidays", [])
-    if not _is_list(holidays):
-        raise BadHours("holidays", holidays, 'give a list of dates such as ["2026-12-25"]')
-    return Hours(
-        tz=tz,
-        week=_parse_week(mapping.get("week", {})),
-        holidays=frozenset(_parse_date("holidays", day) for day in holidays),
-        date_overrides=_parse_dated("date_overrides", mapping.get("date_overrides", {})),
-        breaks=_parse_dated("breaks", mapping.get("breaks", {})),
-        always=always,
-    )
-
-
-def as_mapping(hours: Hours) -> dict[str, Any]:
-    """Write opening hours in their JSON form.
-
-    `parse` reads it back as equal hours, and equal hours give equal JSON.
-    """
-    return {
-        "tz": hours.tz,
-        "week": {day: _written(windows) for day, windows in zip(WEEKDAYS, hours.week, strict=True)},
-        "holidays": sorted(day.isoformat() for day in hours.holidays),
-        "date_overrides": {day.isoformat(): _written(windows) for day, windows in hours.date_overrides},
-        "breaks": {day.isoformat(): _written(windows) for day, windows in hours.breaks},
-        "always": hours.always,
-    }
-
-
-def _written(windows: Sequence[Window]) -> list[list[str]]:
-    return [[_time_text(opens), _time_text(closes, closing=True)] for opens, closes in windows]
-
-
-def _time_text(at: time, *, closing: bool = False) -> str:
-    if closing and at == _MIDNIGHT:
-        return "24:00"
-    return at.isoformat("seconds" if at.second else "minutes")
-
-
-def _zone(tz: object) -> ZoneInfo:
-    """Return the zone of a name. Raises BadHours."""
-    mend = "give a name of the tz database such as Europe/Berlin"
-    if not isinstance(tz, str) or not tz:
-        raise BadHours("tz", tz, mend)
-    try:
-        return ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # unknown; not a name; a folder such as "Europe"
-        near = difflib.get_close_matches(tz, available_timezones(), n=1)
-        raise BadHours("tz", tz, f"{mend}; is it {near[0]}?" if near else mend) from None
-
-
-def _check_windows(field: str, windows: Sequence[Window]) -> None:
-    """Raise BadHours unless windows are sorted, disjoint, and end after they start. They may touch."""
-    for opens, closes in windows:
-        if opens.tzinfo or closes.tzinfo or opens.microsecond or closes.microsecond:
-            raise BadHours(field, f"{opens}-{closes}", "give wall times in whole seconds, without a zone")
-        if closes != _MIDNIGHT and closes <= opens:
-            mend = (
-                "end after the start; let an overnight window end at 24:00 and go on at 00:00 of the next day"
-            )
-            raise BadHours(field, _written([(opens, closes)])[0], mend)
-    for (_, closes), (opens, _) in pairwise(windows):
-        if closes == _MIDNIGHT or opens < closes:
-            mend = "join windows that overlap (the end of an overnight window falls on the next day)"
-            raise BadHours(field, _written(windows), mend)
-
-
-def _parse_week(week: object) -> tuple[tuple[Window, ...], ...]:
-    if not isinstance(week, Mapping):
-        raise BadHours("week", week, 'give an object such as {"mon": [["09:00", "17:00"]]}')
-    days: list[list[Window]] = [[] for _ in WEEKDAYS]
-    for name, windows in week.items():
-        if name not in WEEKDAYS:
-            raise BadHours("week", name, f"name weekdays {', '.join(WEEKDAYS)}")
-        weekday = WEEKDAYS.index(name)
-        for today, next_day in _parse_windows(f"week.{name}", windows):
-            days[weekday].append(today)
-            if next_day:
-                days[(weekday + 1) % 7].append(next_day)
-    return tuple(tuple(sorted(day)) for day in days)
-
-
-def _parse_dated(field: str, dated: object) -> DatedWindows:
-    if not isinstance(dated, Mapping):
-        raise BadHours(field, dated, 'give an object such as {"2026-12-24": [["09:00", "12:00"]]}')
-    days: dict[date, list[Window]] = {_parse_date(field, day): [] for day in dated}
-    for text, windows in dated.items():
-        day = _parse_date(field, text)
-        for today, next_day in _parse_windows(f"{field}.{text}", windows):
-            days[day].append(today)
-            if next_day and field == "date_overrides":
-                # An override *replaces* a date's windows: half a night must not close the whole next day.
-                mend = "end at 24:00, and give the next date an override of its own"
-                raise BadHours(f"{field}.{text}", _written([(today[0], next_day[1])])[0], mend)
-            if next_day:
-                days.setdefault(day + timedelta(days=1), []).append(next_day)
-    return tuple((day, tuple(sorted(days[day]))) for day in sorted(days))
-
-
-def _parse_windows(field: str, windows: object) -> Iterator[tuple[Window, Window | None]]:
-    """Yield each window with, when it runs overnight, its half on the next date. Raises BadHours."""
-    if not _is_list(windows):
-        raise BadHours(
-            field, windows, 'give a list of windows such as [["09:00", "12:00"], ["13:00", "17:00"]]'
-        )
-    for window in windows:
-        if not _is_list(window) or len(window) != 2:
-            raise BadHours(field, window, 'give each window as a pair such as ["09:00", "17:00"]')
-        opens, closes = _parse_time(field, window[0]), _parse_time(field, window[1], closing=True)
-        if closes == _MIDNIGHT and (opens != _MIDNIGHT or window[1].startswith("24")):
-            yield (opens, _MIDNIGHT), None
-        elif closes == opens:
-            raise BadHours(field, list(window), "end after the start; the whole day is 00:00 to 24:00")
-        elif closes < opens:
-            yield (opens, _MIDNIGHT), (_MIDNIGHT, closes)
-        else:
-            yield (opens, closes), None
-
-
-def _parse_time(field: str, text: object, *, closing: bool = False) -> time:
-    """Read a wall time; "24:00", where a window closes, is 00:00. Raises BadHours."""
-    match = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if match:
-        hour, minute, second = (int(part or 0) for part in match.groups())
-        if closing and (hour, minute, second) == (24, 0, 0):
-            return _MIDNIGHT
-        if hour < 24 and minute < 60 and second < 60:
-            return time(hour, minute, second)
-    mend = "give a time from 00:00 to 24:00" if closing else "give a time from 00:00 to 23:59"
-    raise BadHours(field, text, mend)
-
-
-def _parse_date(field: str, text: object) -> date:
-    if isinstance(text, str) and _DATE.fullmatch(text):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            pass  # 2026-02-30
-    raise BadHours(field, text, "give a date that exists, as YYYY-MM-DD")
-
-
-def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, list | tuple)
-
-
-ALWAYS: Final = Hours(tz="UTC", always=True)
-"""Round the clock."""
