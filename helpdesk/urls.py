@@ -1,7 +1,5 @@
 """Which app answers which path."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -13,7 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", health.metrics),
     path("admin/", admin.site.urls),
     path("account/", include("allauth.urls")),
+    path("api/", include("api.urls")),
+    path("", include("web.urls")),
 ]
-for prefix, module in (("api/", "api.urls"), ("intake/", "intake.urls"), ("", "web.urls")):
-    if find_spec(module.partition(".")[0]) and find_spec(module):
-        urlpatterns.append(path(prefix, include(module)))

@@ -8,6 +8,7 @@ from escalation.operations.by_hand import (
     grant_request,
     request_escalation,
 )
+from escalation.operations.first_path import ensure_default_path
 from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
 from escalation.operations.publishing import PathSpec, PromiseSpec, StepSpec, publish_path
 
@@ -23,6 +24,7 @@ __all__ = [
     "acknowledge",
     "decline_request",
     "deescalate",
+    "ensure_default_path",
     "escalate",
     "grant_request",
     "pass_on",

@@ -200,6 +200,7 @@ def grant_request(
     ticket_id = EscalationRequest.objects.values_list("ticket_id", flat=True).get(pk=request_id)
     with working() as work:
         state = hold_state(work, ticket_id)
+        _check_visible(state, actor)
         request = _open_request(state, request_id)
         _check_open(state)
         entry = _write_handoff(state, handoff, actor, now)
@@ -233,6 +234,7 @@ def decline_request(*, request_id: int, actor: User, reason: str, now: dt.dateti
     ticket_id = EscalationRequest.objects.values_list("ticket_id", flat=True).get(pk=request_id)
     with working() as work:
         state = hold_state(work, ticket_id)
+        _check_visible(state, actor)
         request = _open_request(state, request_id)
         plan = Plan(work, now=now, actor=actor)
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)

@@ -78,6 +78,10 @@ LISTS = (
         ),
     ),
     ListPlan(
+        "Desk leads",
+        ((f"lead:{org.DESK}", "A ticket of a VIP organisation waits at the desk.", _ALL, 1),),
+    ),
+    ListPlan(
         "Applications duty",
         (
             (_mail("hanna.kowalska"), "Freight planner and mail.", _ALL, 1),
@@ -255,7 +259,7 @@ PATHS = (
         "24x7",
         (
             StepPlan("Service Desk", Tier.L1, org.DESK, _QUEUE),
-            StepPlan("Desk lead", Tier.L1, org.DESK, _SECOND, ("Applications duty",), involves=True),
+            StepPlan("Desk lead", Tier.L1, org.DESK, _SECOND, ("Desk leads",), involves=True),
             StepPlan("Applications", Tier.L2, org.APPS, _SECOND, ("Applications duty",)),
             StepPlan(
                 "Platform & Databases", Tier.L3, org.PLATFORM, _THIRD, ("Platform engineers",), wait=18 * MIN

@@ -1,14 +1,17 @@
-"""Create an admin with a password of their own: for an installation that starts without the demo."""
+"""Create an admin with a password of their own and, in an empty house, a first escalation path."""
 
 import secrets
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from accounts.models import Role
 from accounts.operations import create_user
+from core.db import database_now
 from core.errors import Refused
+from escalation.operations import ensure_default_path
 
 
 class Command(BaseCommand):
@@ -22,7 +25,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, email: str, name: str, **options: Any) -> None:
         password = secrets.token_urlsafe(12)
         try:
-            create_user(email=email, name=name, role=Role.ADMIN, password=password)
+            with transaction.atomic():
+                admin = create_user(email=email, name=name, role=Role.ADMIN, password=password)
+                path = ensure_default_path(admin=admin, now=database_now())
         except Refused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"admin {email}, password {password} (shown only now)")
+        if path is not None:
+            self.stdout.write(
+                "first escalation path: Standard, from the service desk to this admin; edit it in admin"
+            )
