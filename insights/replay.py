@@ -31,7 +31,7 @@ from tickets.operations import Draft, change_status, open_ticket, post_update
 _INSTANT = dt.timedelta(microseconds=1)
 # At the top a step is told again and again until somebody acts. Cases that nobody touched for months would be told of
 # thousands of times, all alike: after so many times in a row the replay goes on at the next row of the log.
-REPEATS = 3
+REPEATS = 1
 _COUNT_ON = (
     Clock.Kind.FIRST_RESPONSE,
     Clock.Kind.NEXT_RESPONSE,
