@@ -1,7 +1,7 @@
 """One port: the live stream as plain ASGI, everything else through Django's WSGI in eight threads.
 
-Pages through WSGI threads answer four times as many requests as Django's ASGI with sync views, and keep one
-database connection a thread (docs/decisions tells the measurement).
+Pages through WSGI threads were quicker than Django's ASGI with sync views when that was tried, and keep one database
+connection a thread (docs/decisions/0009).
 """
 
 import multiprocessing
