@@ -9,7 +9,7 @@ from insights.rules import LogLine
 from tickets import kinds
 from tickets.models import Event, Source, Status, Ticket
 
-CHUNK = 250
+CHUNK = 50
 
 
 @dataclass(frozen=True, slots=True)

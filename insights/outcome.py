@@ -10,6 +10,7 @@ from escalation import kinds
 from escalation.models import Clock, Escalation, Standing
 from escalation.paths import path_rule
 from insights.history import LoggedIncident
+from insights.repeats import Repeated
 from insights.rules import ZERO, LogLine, percentile, solved_at, time_at
 from notifications.models import ContactListEntry, Notification
 
@@ -55,7 +56,9 @@ class Outcome:
     cut_short: bool = False
 
 
-def observe(incident: LoggedIncident, ticket_id: int, *, cut_short: bool = False) -> Outcome:
+def observe(
+    incident: LoggedIncident, ticket_id: int, repeated: Sequence[Repeated] = (), *, cut_short: bool = False
+) -> Outcome:
     """Read off what the engine did to a replayed ticket, before it is taken back."""
     lines = incident.lines
     standing = Standing.objects.select_related("ticket").filter(pk=ticket_id).first()
@@ -87,7 +90,7 @@ def observe(incident: LoggedIncident, ticket_id: int, *, cut_short: bool = False
             asked.add(seq)
             outcome.acknowledged_in_time += state == Clock.State.MET
             outcome.acknowledged_late += state == Clock.State.FIRED
-    outcome.told = _told(ticket_id, steps)
+    outcome.told = _told(ticket_id, steps, repeated)
     solved = solved_at(lines)
     if solved is not None and solved.tier == 2:
         outcome.held = time_at(1, lines, solved.at)
@@ -97,7 +100,9 @@ def observe(incident: LoggedIncident, ticket_id: int, *, cut_short: bool = False
     return outcome
 
 
-def _told(ticket_id: int, steps: Sequence[Escalation]) -> Counter[tuple[str, str]]:
+def _told(
+    ticket_id: int, steps: Sequence[Escalation], repeated: Sequence[Repeated]
+) -> Counter[tuple[str, str]]:
     """Count the messages of a ticket by the list that named the contact, and by the contact."""
     lists_of: dict[int, tuple[int, ...]] = {}
     for step in steps:
@@ -112,14 +117,20 @@ def _told(ticket_id: int, steps: Sequence[Escalation]) -> Counter[tuple[str, str
     ):
         # A role on the list is told as the person it resolves to.
         named.setdefault(list_id, {}).update({pk: name for pk in (contact_id, lead_id) if pk is not None})
+    more: Counter[tuple[int, int]] = Counter()
+    for one in repeated:
+        more[one.seq, one.round] += one.times
     told: Counter[tuple[str, str]] = Counter()
     rows = Notification.objects.filter(ticket_id=ticket_id, kind__startswith="escalation.")
-    for kind, seq, contact_id, contact in rows.values_list("kind", "seq", "contact_id", "contact__name"):
+    for kind, seq, number, contact_id, contact in rows.values_list(
+        "kind", "seq", "round", "contact_id", "contact__name"
+    ):
+        times = 1 + (more[seq or 0, number] if number is not None else 0)
         if kind != kinds.TELL:
-            told[("", _TOLD_AS.get(kind, kind))] += 1
+            told[("", _TOLD_AS.get(kind, kind))] += times
             continue
         names = (named.get(pk, {}).get(contact_id) for pk in lists_of.get(seq or 0, ()))
-        told[(next((name for name in names if name), ""), contact or "")] += 1
+        told[(next((name for name in names if name), ""), contact or "")] += times
     return told
 
 

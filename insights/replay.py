@@ -8,12 +8,12 @@ that shows somebody at work counts as an answer.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count, F, Min, OuterRef, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
 from accounts.models import Role, User
 from accounts.operations import create_user
@@ -24,14 +24,16 @@ from escalation.operations import acknowledge, deescalate
 from escalation.paths import path_rule
 from insights.history import LoggedIncident
 from insights.outcome import Outcome, observe
+from insights.repeats import Repeated, skip_repeats
 from insights.rules import DONE, LogLine
 from tickets.models import Source, Status, Ticket, Urgency
 from tickets.operations import Draft, change_status, open_ticket, post_update
 
 _INSTANT = dt.timedelta(microseconds=1)
+_LOOK_AHEAD = 200
 # At the top a step is told again and again until somebody acts. Cases that nobody touched for months would be told of
 # thousands of times, all alike: after so many times in a row the replay goes on at the next row of the log.
-REPEATS = 1
+REPEATS = 3
 _COUNT_ON = (
     Clock.Kind.FIRST_RESPONSE,
     Clock.Kind.NEXT_RESPONSE,
@@ -57,15 +59,21 @@ def find_path(name: str) -> EscalationPath:
     return path
 
 
-def replay(incidents: Sequence[LoggedIncident], path: EscalationPath | None = None) -> list[Outcome]:
-    """Replay incidents side by side, on `path` or on whichever path in force matches each; take it all back."""
+def replay(
+    incidents: Sequence[LoggedIncident], path: EscalationPath | None = None, *, every_telling: bool = False
+) -> list[Outcome]:
+    """Replay incidents side by side, on `path` or on whichever path in force matches each; take it all back.
+
+    With `every_telling` each repetition of a telling is played, not counted: the same figures, many times slower.
+    """
     with _taken_back():
         if path is not None:
             _leave_only(path)
-        play = _Play(incidents, _stand_in())
+        play = _Play(incidents, _stand_in(), every_telling=every_telling)
         play.run()
         return [
-            observe(shadow.incident, shadow.ticket_id, cut_short=shadow.cut_short) for shadow in play.shadows
+            observe(shadow.incident, shadow.ticket_id, shadow.repeated, cut_short=shadow.cut_short)
+            for shadow in play.shadows
         ]
 
 
@@ -102,8 +110,9 @@ class _Standing:
 class _Play:
     """Several incidents on one stage: the log's rows in order of time, and the clocks between them."""
 
-    def __init__(self, incidents: Sequence[LoggedIncident], stand_in: User) -> None:
+    def __init__(self, incidents: Sequence[LoggedIncident], stand_in: User, *, every_telling: bool) -> None:
         self.shadows = [_Shadow(incident, stand_in) for incident in incidents]
+        self.every_telling = every_telling
         self.clock = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
     def run(self) -> None:
@@ -118,42 +127,55 @@ class _Play:
             shadow = self.shadows[number]
             shadow.follow(shadow.incident.lines[place])
             shadow.repeats_before = shadow.repeats
+            following = shadow.incident.lines[place + 1 : place + 2]
+            shadow.next_row_at = following[0].at if following else at
 
     def _run_until(self, until: dt.datetime) -> None:
         """Let clocks that are due before `until` fire; who acts at the very instant of a deadline is in time."""
         while True:
-            fires_at, only = self._next(until)
-            if fires_at is None:
+            awake = {s.ticket_id: s for s in self.shadows if s.ticket_id and not s.rests}
+            if not self.every_telling:
+                for repeated in skip_repeats({pk: s.next_row_at for pk, s in awake.items()}, until):
+                    awake[repeated.ticket_id].repeated.append(repeated)
+            now, only = self._next(awake, until)
+            if now is None:
                 return
-            # A little later, so that what others have due meanwhile goes along; never beyond the next row.
-            now = max(min(fires_at + TOGETHER, until - _INSTANT), self.clock)
             report = tick(now=now, only=only)
             if not report.tickets:
                 # Due in the instant it was written, and a tick leaves alone what is as young as itself.
                 now += _INSTANT
                 report = tick(now=now, only=only)
             if not report.tickets:
-                raise EngineFailed(f"nothing happens to what was due at {fires_at}")
+                raise EngineFailed(f"nothing happens to what is due by {now}")
             if report.set_aside:
                 raise EngineFailed(f"{report.set_aside} tickets were set aside at {now}")
             self.clock = now
             self._count_repeats()
 
-    def _next(self, until: dt.datetime) -> tuple[dt.datetime | None, list[int]]:
-        """Return when something is due next before `until`, and the tickets to tick then.
+    def _next(
+        self, awake: Mapping[int, "_Shadow"], until: dt.datetime
+    ) -> tuple[dt.datetime | None, list[int]]:
+        """Return when to tick next before `until`, and which tickets.
 
         Of those at rest only promises count on: each is broken once, whoever is told of it.
         """
-        awake = [shadow.ticket_id for shadow in self.shadows if shadow.ticket_id and not shadow.rests]
-        resting = [shadow.ticket_id for shadow in self.shadows if shadow.ticket_id and shadow.rests]
-        due = Clock.objects.filter(fires_at__lt=until)
-        first = due.filter(ticket_id__in=awake).aggregate(next=Min("fires_at"))["next"]
+        resting = [s.ticket_id for s in self.shadows if s.ticket_id and s.ticket_id not in awake]
+        due = Clock.objects.filter(fires_at__lt=until).order_by("fires_at", "ticket_id")
+        fires = _instants(due.filter(ticket_id__in=awake))
         if resting:
-            promised = due.filter(ticket_id__in=resting, kind__in=_COUNT_ON).order_by("fires_at")
-            other = promised.values_list("fires_at", "ticket_id").first()
-            if other is not None and (first is None or other[0] < first):
-                return other[0], [other[1]]
-        return first, awake
+            promised = _instants(due.filter(ticket_id__in=resting, kind__in=_COUNT_ON))
+            if promised and (not fires or promised[0] < fires[0]):
+                return max(promised[0][0], self.clock), [promised[0][1]]
+        if not fires:
+            return None, []
+        # A little later, so that what others have due meanwhile goes along; never beyond the next row, and never so
+        # late that two deadlines of one ticket, which come one after the other, would be decided together.
+        now = min(fires[0][0] + TOGETHER, until - _INSTANT)
+        first: dict[int, dt.datetime] = {}
+        for fires_at, ticket_id in fires:
+            if fires_at > first.setdefault(ticket_id, fires_at):
+                now = min(now, fires_at - _INSTANT)
+        return max(now, self.clock), list(awake)
 
     def _count_repeats(self) -> None:
         """Note how often each ticket's present step has run out; only at the top it does so more than once."""
@@ -171,6 +193,12 @@ class _Play:
             shadow.cut_short = shadow.cut_short or shadow.rests
 
 
+def _instants(clocks: QuerySet[Clock]) -> list[tuple[dt.datetime, int]]:
+    """Return when running clocks fire, and of which tickets; the first few will do."""
+    rows = clocks.values_list("fires_at", "ticket_id")[:_LOOK_AHEAD]
+    return [(fires_at, ticket_id) for fires_at, ticket_id in rows if fires_at is not None]
+
+
 class _Shadow:
     """The ticket as Belay would have had it."""
 
@@ -181,6 +209,8 @@ class _Shadow:
         self.before: LogLine | None = None
         # How often the present step has run out, now and when the last row came.
         self.repeats = self.repeats_before = 0
+        self.repeated: list[Repeated] = []
+        self.next_row_at = incident.lines[0].at
         self.cut_short = False
 
     @property
@@ -247,9 +277,8 @@ class _Shadow:
     def _set_status(self, at: _Standing, line: LogLine) -> None:
         # On hold does not pause here: of the log's waits only those for user and customer do.
         wanted = line.status if line.status in (*DONE, Status.WAITING) else Status.OPEN
-        if wanted == Status.OPEN and at.status == Status.NEW:
+        if at.status == wanted or (wanted == Status.OPEN and at.status == Status.NEW):
             return
-        # Nothing happens where the ticket has the status already, taken by an answer of a moment ago.
         change_status(ticket_id=self.ticket_id, status=wanted, actor=None, now=line.at, reason="As logged.")
 
     def _standing(self) -> _Standing | None:

@@ -98,7 +98,7 @@ def live(
         before = databases.point_at(live_server_process.database)
         said = live_server_process.log.stat().st_size
         yield live_server_process
-        # Nothing is rolled back here: the next test's tickets are not to enter this one's paths.
+        # Nothing is rolled back here: the next test's tickets are not to enter this one's paths, but its own default.
         EscalationPath.objects.filter(is_default=False).update(is_active=False)
         databases.point_at(before)
     # Shown beside a failure: what the server said meanwhile.

@@ -283,7 +283,9 @@ def _publish(
         for other in paths.values():
             if other.is_default and other.pk != path.pk:
                 other.is_default = False
-                other.save(update_fields=["is_default"])
+                # Without conditions it would match every ticket before the new default is ever tried.
+                other.is_active = bool(other.current is not None and other.current.conditions)
+                other.save(update_fields=["is_default", "is_active"])
     current = path.current
     unchanged = current is not None and _content(spec_of(path)) == _content(spec)
     for field in OF_THE_PATH:

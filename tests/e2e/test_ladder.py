@@ -74,7 +74,12 @@ def workers(live: Live, mailbox: mail.Mailbox) -> Iterator[None]:
     for child in running:
         child.terminate()
     for child in running:
-        child.wait(20)
+        # As the supervisor does: asked first, then made to.
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait(10)
     log.close()
     print((live.log.parent / "workers.log").read_text(errors="replace")[-4000:])
 

@@ -6,8 +6,10 @@ from django.core.management import call_command
 from accounts.models import User
 from core.db import database_now
 from escalation.engine import tick
-from escalation.models import EscalationPath
+from escalation.models import EscalationPath, Standing
+from escalation.operations import publish_path
 from notifications.models import Notification
+from tests.house import build_house, default_spec
 from tickets.models import Ticket
 from tickets.operations import Draft, open_ticket
 
@@ -37,3 +39,15 @@ def test_a_second_admin_brings_no_second_path() -> None:
     call_command("create_admin", "bob@example.org")
 
     assert EscalationPath.objects.count() == 1
+
+
+def test_a_default_without_conditions_makes_way_for_the_next_one() -> None:
+    house = build_house()
+    old = EscalationPath.objects.get(is_default=True)
+
+    spec = default_spec(house, name="New standard")
+    version = publish_path(path_id=None, spec=spec, actor=house.admin, now=house.now)
+
+    old.refresh_from_db()
+    assert (old.is_default, old.is_active) == (False, False)
+    assert Standing.objects.get(ticket=house.open()).version == version

@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from insights.history import logged_incidents
 from insights.outcome import Outcome
 from insights.replay import find_path, replay
 from insights.rules import LogLine, percentile, solved_at, time_at
-from tests.house import MIN, House, build_house, default_spec
+from tests.house import MIN, House, build_house, default_spec, republish
 
 HEADER = ("case", "ts", "status", "substatus", "level", "team", "impact", "product", "resource_id")
 DAY = "2024-03-04"
@@ -147,6 +148,25 @@ def test_side_by_side_is_as_one_by_one(house: House, tmp_path: Path) -> None:
     together = play(tmp_path, A=NEGLECTED, B=WANDERING, C=VENDOR)
     alone = {o.case: o for chunk in logged_incidents() for one in chunk for o in replay([one])}
     assert together == alone
+
+
+def test_counting_repetitions_is_as_playing_them(house: House, tmp_path: Path) -> None:
+    """The first list asks every four minutes, the last every seven: in long waits each repeats many times."""
+    steps = tuple(
+        replace(step, wait=(4 + place) * MIN, targets=dict.fromkeys((1, 2, 3, 4), (50 * MIN, 90 * MIN)))
+        for place, step in enumerate(default_spec(house).steps)
+    )
+    republish(house, steps=steps)
+    asleep = (
+        ("00:00", "Queued/Awaiting Assignment", "L1"),
+        ("07:03", "Accepted/Wait - User", "L3"),
+        ("20:11", "Completed/Resolved", "L2"),
+    )
+    cases = {"A": asleep, "B": NEGLECTED, "C": WANDERING}
+    counted = play(tmp_path, **cases)
+    played = {o.case: o for chunk in logged_incidents() for o in replay(chunk, every_telling=True)}
+    assert counted == played
+    assert counted["A"].told.total() > 60
 
 
 def test_a_chosen_path_is_taken_whatever_its_conditions(house: House, tmp_path: Path) -> None:
