@@ -91,5 +91,5 @@ def clean_email(address: str) -> str:
 
 def clean_domains(domains: Iterable[str]) -> list[str]:
     """Return mail domains as they are stored: small letters, nothing before an @, each once, in order."""
-    clean = (text.strip().lower().rpartition("@")[2] for text in domains)
+    clean = (text.rpartition("@")[2].strip().lower() for text in domains)
     return sorted({domain for domain in clean if domain})

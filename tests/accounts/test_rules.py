@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accounts.models import Role, User
@@ -89,6 +89,7 @@ def test_domains_are_kept_in_small_letters_each_once(typed: list[str], kept: lis
 
 
 @given(st.lists(st.text()))
+@example(["@\r0"])
 def test_cleaning_domains_twice_changes_nothing_more(typed: list[str]) -> None:
     once = clean_domains(typed)
     assert clean_domains(once) == once
