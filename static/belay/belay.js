@@ -85,7 +85,7 @@
         ? "Belay does not answer. What you see may be old; it is fetched again when the connection is back."
         : "Belay does not answer, so nothing was sent. Your text is kept; send it again when the connection is back.",
       "error",
-      "dead",
+      quiet ? "dead" : "unsent",
     );
   });
   document.body.addEventListener("htmx:responseError", (event) => {
@@ -114,7 +114,11 @@
     }
   });
   document.body.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) all('.toast-item[data-key="dead"]', toasts).forEach((old) => old.remove());
+    if (!event.detail.successful) return;
+    // A refresh in the background that works is no answer to a text that was not sent.
+    const sent = event.detail.requestConfig && event.detail.requestConfig.verb !== "get";
+    const over = sent ? '[data-key="dead"], [data-key="unsent"]' : '[data-key="dead"]';
+    all(".toast-item", toasts).filter((old) => old.matches(over)).forEach((old) => old.remove());
   });
   document.body.addEventListener("say", (event) => say(event.detail.text, event.detail.level || "success", "said"));
 
