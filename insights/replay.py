@@ -34,6 +34,9 @@ _LOOK_AHEAD = 200
 # At the top a step is told again and again until somebody acts. Cases that nobody touched for months would be told of
 # thousands of times, all alike: after so many times in a row the replay goes on at the next row of the log.
 REPEATS = 3
+_Fire = tuple[dt.datetime, int, str]
+# What makes a step run out.
+_RUNS_OUT = (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE)
 _COUNT_ON = (
     Clock.Kind.FIRST_RESPONSE,
     Clock.Kind.NEXT_RESPONSE,
@@ -134,10 +137,15 @@ class _Play:
         """Let clocks that are due before `until` fire; who acts at the very instant of a deadline is in time."""
         while True:
             awake = {s.ticket_id: s for s in self.shadows if s.ticket_id and not s.rests}
-            if not self.every_telling:
-                for repeated in skip_repeats({pk: s.next_row_at for pk, s in awake.items()}, until):
+            due = Clock.objects.filter(fires_at__lt=until).order_by("fires_at", "ticket_id")
+            fires = _instants(due.filter(ticket_id__in=awake))
+            if not self.every_telling and any(kind == Clock.Kind.NEXT_TELLING for _, _, kind in fires):
+                skipped = skip_repeats({pk: s.next_row_at for pk, s in awake.items()}, until)
+                for repeated in skipped:
                     awake[repeated.ticket_id].repeated.append(repeated)
-            now, only = self._next(awake, until)
+                if skipped:
+                    fires = _instants(due.filter(ticket_id__in=awake))
+            now, only = self._next(fires, awake, due, until)
             if now is None:
                 return
             report = tick(now=now, only=only)
@@ -150,21 +158,24 @@ class _Play:
             if report.set_aside:
                 raise EngineFailed(f"{report.set_aside} tickets were set aside at {now}")
             self.clock = now
-            self._count_repeats()
+            if any(kind in _RUNS_OUT for _, _, kind in fires):
+                self._count_repeats()
 
     def _next(
-        self, awake: Mapping[int, "_Shadow"], until: dt.datetime
+        self,
+        fires: Sequence[_Fire],
+        awake: Mapping[int, "_Shadow"],
+        due: QuerySet[Clock],
+        until: dt.datetime,
     ) -> tuple[dt.datetime | None, list[int]]:
         """Return when to tick next before `until`, and which tickets.
 
         Of those at rest only promises count on: each is broken once, whoever is told of it.
         """
         resting = [s.ticket_id for s in self.shadows if s.ticket_id and s.ticket_id not in awake]
-        due = Clock.objects.filter(fires_at__lt=until).order_by("fires_at", "ticket_id")
-        fires = _instants(due.filter(ticket_id__in=awake))
         if resting:
             promised = _instants(due.filter(ticket_id__in=resting, kind__in=_COUNT_ON))
-            if promised and (not fires or promised[0] < fires[0]):
+            if promised and (not fires or promised[0][0] < fires[0][0]):
                 return max(promised[0][0], self.clock), [promised[0][1]]
         if not fires:
             return None, []
@@ -172,7 +183,7 @@ class _Play:
         # late that two deadlines of one ticket, which come one after the other, would be decided together.
         now = min(fires[0][0] + TOGETHER, until - _INSTANT)
         first: dict[int, dt.datetime] = {}
-        for fires_at, ticket_id in fires:
+        for fires_at, ticket_id, _ in fires:
             if fires_at > first.setdefault(ticket_id, fires_at):
                 now = min(now, fires_at - _INSTANT)
         return max(now, self.clock), list(awake)
@@ -182,7 +193,7 @@ class _Play:
         live = {shadow.ticket_id: shadow for shadow in self.shadows if shadow.ticket_id}
         fired = Clock.objects.filter(
             ticket_id__in=live,
-            kind__in=(Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE),
+            kind__in=_RUNS_OUT,
             state=Clock.State.FIRED,
             seq=F("ticket__standing__seq"),
         )
@@ -193,10 +204,10 @@ class _Play:
             shadow.cut_short = shadow.cut_short or shadow.rests
 
 
-def _instants(clocks: QuerySet[Clock]) -> list[tuple[dt.datetime, int]]:
-    """Return when running clocks fire, and of which tickets; the first few will do."""
-    rows = clocks.values_list("fires_at", "ticket_id")[:_LOOK_AHEAD]
-    return [(fires_at, ticket_id) for fires_at, ticket_id in rows if fires_at is not None]
+def _instants(clocks: QuerySet[Clock]) -> list[_Fire]:
+    """Return when running clocks fire, of which tickets and of what kind; the first few will do."""
+    rows = clocks.values_list("fires_at", "ticket_id", "kind")[:_LOOK_AHEAD]
+    return [(fires_at, ticket_id, kind) for fires_at, ticket_id, kind in rows if fires_at is not None]
 
 
 class _Shadow:
