@@ -94,13 +94,13 @@ def wait_until_sent(seconds: float) -> float:
     return time.monotonic() - began
 
 
-def outcome(installation: Installation, ids: Sequence[int], *, mailed: bool = True) -> Outcome:
-    """Count; `mailed=False` where no delivery ran."""
+def outcome(installation: Installation, ids: Sequence[int], *, told: int = 2, mailed: bool = True) -> Outcome:
+    """Count; `told` messages were to be written per climb, and `mailed=False` means that no delivery ran."""
     climbs = Escalation.objects.filter(ticket__in=ids, seq__gt=0)
     per_ticket = dict(climbs.values_list("ticket").annotate(n=Count("pk")))
     tellings = Notification.objects.filter(ticket__in=ids, round__isnull=False)
-    rows = list(tellings.values_list("ticket", "seq", "round", "contact"))
-    told = dict(tellings.filter(seq=1, round=1).values_list("ticket").annotate(n=Count("pk")))
+    rows = list(tellings.values_list("ticket", "seq", "round", "contact", "method"))
+    per_climb = dict(tellings.filter(seq=1, round=1).values_list("ticket").annotate(n=Count("pk")))
     taken = {mail.message_id for mail in installation.mail.taken}
     sent = Notification.objects.filter(state=Notification.State.SENT).values_list("message_id", flat=True)
     latest = climbs.aggregate(latest=Max("late_by"))["latest"] or NOW
@@ -109,7 +109,7 @@ def outcome(installation: Installation, ids: Sequence[int], *, mailed: bool = Tr
         lost=sum(pk not in per_ticket for pk in ids),
         decided_twice=sum(max(count - 1, 0) for count in per_ticket.values()),
         told_twice=len(rows) - len(set(rows)),
-        not_told=sum(told.get(pk, 0) != 2 for pk in ids),
+        not_told=sum(per_climb.get(pk, 0) != told for pk in ids),
         broken_chains=len(list(verify())),
         not_final=Notification.objects.filter(state__in=LIVE).count() if mailed else 0,
         never_taken=sum(message_id not in taken for message_id in sent),

@@ -10,7 +10,7 @@ import pytest
 
 from escalation.models import Escalation
 from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
-from tests.chaos.installation import Installation, Running, children_of, wait_for
+from tests.chaos.installation import Installation, children_of, wait_for
 from tests.house import House
 
 SECOND = dt.timedelta(seconds=1)
