@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from django.db.models import Count, Max
 
 from core.db import database_now
+from escalation import kinds
 from escalation.models import Escalation
 from notifications.models import Notification
 from tests.chaos.installation import Installation, wait_for
 from tests.house import House
-from tickets.models import Ticket
+from tickets.models import Event, Ticket
 from tickets.operations import Draft, open_tickets
 from tickets.verification import verify
 
@@ -41,13 +42,14 @@ def open_due(house: House, count: int, *, ago: dt.timedelta = NOW) -> list[int]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of due tickets: each was to climb exactly one step and to have both its contacts told."""
+    """What became of due tickets: each was to climb exactly one step and both contacts of L2 were to be told."""
 
     due: int
     lost: int
     decided_twice: int
     told_twice: int
     not_told: int
+    set_aside: int
     broken_chains: int
     not_final: int
     never_taken: int
@@ -62,6 +64,7 @@ class Outcome:
             or self.decided_twice
             or self.told_twice
             or self.not_told
+            or self.set_aside
             or self.broken_chains
             or self.not_final
             or self.never_taken
@@ -100,7 +103,8 @@ def outcome(installation: Installation, ids: Sequence[int], *, told: int = 2, ma
     per_ticket = dict(climbs.values_list("ticket").annotate(n=Count("pk")))
     tellings = Notification.objects.filter(ticket__in=ids, round__isnull=False)
     rows = list(tellings.values_list("ticket", "seq", "round", "contact", "method"))
-    per_climb = dict(tellings.filter(seq=1, round=1).values_list("ticket").annotate(n=Count("pk")))
+    reached = tellings.filter(seq=1, state=Notification.State.SENT).values_list("ticket")
+    people = dict(reached.annotate(n=Count("contact", distinct=True)))
     taken = {mail.message_id for mail in installation.mail.taken}
     sent = Notification.objects.filter(state=Notification.State.SENT).values_list("message_id", flat=True)
     latest = climbs.aggregate(latest=Max("late_by"))["latest"] or NOW
@@ -109,9 +113,10 @@ def outcome(installation: Installation, ids: Sequence[int], *, told: int = 2, ma
         lost=sum(pk not in per_ticket for pk in ids),
         decided_twice=sum(max(count - 1, 0) for count in per_ticket.values()),
         told_twice=len(rows) - len(set(rows)),
-        not_told=sum(per_climb.get(pk, 0) != told for pk in ids),
+        not_told=sum(people.get(pk, 0) < 2 for pk in ids),
+        set_aside=Event.objects.filter(kind=kinds.SET_ASIDE).count(),
         broken_chains=len(list(verify())),
-        not_final=Notification.objects.filter(state__in=LIVE).count() if mailed else 0,
+        not_final=Notification.objects.filter(state__in=LIVE).count(),
         never_taken=sum(message_id not in taken for message_id in sent),
         duplicates=installation.mail.duplicates(),
         latest=latest.total_seconds(),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 
 from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
 from tests.chaos.installation import Ground, Installation, children_of, wait_for
@@ -36,6 +37,7 @@ def durable(installation: Installation) -> Installation:
     """PostgreSQL as in production: what was committed survives a crash."""
     installation.ground.postgres.stop()
     installation.ground.start_postgres(durable=True)
+    connection.close()
     return installation
 
 
@@ -60,6 +62,7 @@ def test_a_restart_of_the_database_amid_the_drain_costs_seconds_and_nothing_else
         person.click()
         time.sleep(1)
         durable.ground.start_postgres(durable=True)
+        connection.close()
     assert len(person.failed) == restarts
     wait_until_climbed(ids, 60)
     seconds = time.monotonic() - began
