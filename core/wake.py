@@ -83,7 +83,7 @@ def _ring(tasks: tuple[str, ...]) -> None:
     try:
         _ringer().publish(live_channel(), b"1")
         for task in tasks:
-            _producer().send_task(task, expires=2, retry=False)
+            _producer().send_task(task, retry=False)
     except Exception as error:  # noqa: BLE001 whatever the client raises: the rows are safe, the tick comes
         breaker.trip()
         log.warning("broker not reachable, ringing pauses for %.0f s: %s", PAUSE_SECONDS, error)

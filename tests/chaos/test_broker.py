@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from celery import Celery
+from django.conf import settings
 from knox.models import AuthToken
 
 from notifications.models import TickRecord
@@ -22,6 +24,11 @@ SECOND = dt.timedelta(seconds=1)
 LATEST_BY_PACEMAKER = 7.0
 # A ring gives up after one; the rest is the click itself, on a busy machine.
 LONGEST_CLICK = 2.5
+
+
+def queue_length(installation: Installation, queue: str) -> int:
+    """Count what waits in one of Celery's queues."""
+    return int(installation.broker().llen(f"{installation.environment['BELAY_PREFIX']}{queue}"))  # type: ignore[arg-type]
 
 
 @dataclass
@@ -122,6 +129,46 @@ def celery_ticks_again(seconds: float) -> float:
 
     wait_for("Celery's return", risen, seconds)
     return time.monotonic() - began
+
+
+@pytest.mark.slow
+def test_a_backlog_of_rings_is_harmless(installation: Installation, house: House, prove: Prove) -> None:
+    """Beat rings on while no worker lives; an hour of that is 3,600 rings for each queue."""
+    backlog = 3600
+    environment = installation.environment
+    options = {"global_keyprefix": environment["BELAY_PREFIX"]}
+    app = Celery("backlog", broker=f"redis+socket://{installation.ground.where.valkey_socket}")
+    app.conf.update(broker_transport_options=options, task_routes=settings.CELERY_TASK_ROUTES)
+    with app.producer_pool.acquire(block=True) as producer:
+        for _ in range(backlog):
+            for task in ("escalation.tick", "notifications.tick"):
+                app.send_task(task, producer=producer)
+        app.send_task("tickets.seal", producer=producer)
+    app.close()
+    waiting = {queue: queue_length(installation, queue) for queue in ("engine", "delivery", "bulk")}
+    ids = open_due(house, 40)
+
+    began = time.monotonic()
+    installation.start("engine", "delivery", "beat")
+    wait_until_climbed(ids, 40)
+    wait_until_sent(60)
+    seconds = time.monotonic() - began
+
+    counted = outcome(installation, ids)
+    left = {queue: queue_length(installation, queue) for queue in ("engine", "delivery", "bulk")}
+    runs = dict(TickRecord.objects.values_list("name", "runs"))
+    prove(
+        "a backlog of rings",
+        f"{waiting['engine']} and {waiting['delivery']} rings",
+        counted,
+        f"{climbed(ids)}/{len(ids)} climbed and sent {seconds:.0f} s after the start, with {runs['escalation']} ticks",
+    )
+    assert waiting == {"engine": backlog, "delivery": backlog, "bulk": 1}
+    assert counted.holds, counted
+    assert counted.duplicates == 0
+    assert max(left["engine"], left["delivery"]) < 10
+    # Only what can be missed is dropped.
+    assert left["bulk"] == 1
 
 
 @pytest.mark.slow
