@@ -318,9 +318,10 @@ def _set_aside(ticket_id: int, error: Exception, now: dt.datetime) -> None:
         standing = Standing.objects.select_for_update().get(pk=ticket_id)
         standing.failures += 1
         standing.set_aside_because = f"{type(error).__name__}: {error}"[:500]
-        standing.save(update_fields=["failures", "set_aside_because"])
         rest = dt.timedelta(seconds=_BACKOFF[min(standing.failures, len(_BACKOFF)) - 1])
-        Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=now + rest)
+        if not Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=now + rest):
+            return  # another tick failed at it at the same time and has set it aside
+        standing.save(update_fields=["failures", "set_aside_because"])
         set_aside(ticket_id=ticket_id, at=now)
     try:
         tell_of_set_aside(ticket_id=ticket_id, failures=standing.failures, now=now)

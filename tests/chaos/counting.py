@@ -10,7 +10,7 @@ from django.db.models import Count, Max
 from core.db import database_now
 from escalation import kinds
 from escalation.models import Escalation
-from notifications.models import Notification
+from notifications.models import Notification, TickRecord
 from tests.chaos.installation import Installation, wait_for
 from tests.house import House
 from tickets.models import Event, Ticket
@@ -121,3 +121,20 @@ def outcome(installation: Installation, ids: Sequence[int], *, told: int = 2, ma
         duplicates=installation.mail.duplicates(),
         latest=latest.total_seconds(),
     )
+
+
+def queue_length(installation: Installation, queue: str) -> int:
+    """Count what waits in one of Celery's queues."""
+    return int(installation.broker().llen(f"{installation.environment['BELAY_PREFIX']}{queue}"))  # type: ignore[arg-type]
+
+
+def celery_ticks_again(seconds: float) -> float:
+    """Return after how many seconds both engines have ticked three times, with no pacemaker to do it."""
+    runs = dict(TickRecord.objects.values_list("name", "runs"))
+    began = time.monotonic()
+
+    def risen() -> bool:
+        return all(row.runs >= runs[row.name] + 3 for row in TickRecord.objects.all())
+
+    wait_for("Celery's return", risen, seconds)
+    return time.monotonic() - began

@@ -1,35 +1,23 @@
 """PostgreSQL is restarted in the midst of work: processes reconnect by themselves, everything is decided once."""
 
-import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable
 
 import pytest
-from django.db import connection
 
-from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
-from tests.chaos.installation import Ground, Installation, children_of, wait_for
-from tests.chaos.test_broker import celery_ticks_again, clicker
+from tests.chaos.counting import (
+    Prove,
+    celery_ticks_again,
+    climbed,
+    open_due,
+    outcome,
+    wait_until_climbed,
+    wait_until_sent,
+)
+from tests.chaos.faults import crash, stop_fast
+from tests.chaos.installation import Ground, Installation, wait_for
+from tests.chaos.people import clicker
 from tests.house import House
-
-
-def stop_fast(ground: Ground) -> None:
-    """Fast shutdown: sessions are cut off, what is written is kept in order."""
-    ground.postgres.stop()
-
-
-def crash(ground: Ground) -> None:
-    """kill -9 of the server and all its sessions: the next start recovers from the log."""
-    assert ground.postgres.process is not None
-    postmaster = ground.postgres.process
-    sessions = children_of(postmaster.pid)
-    postmaster.kill()
-    for pid in sessions:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    postmaster.wait()
 
 
 @pytest.fixture
@@ -37,7 +25,6 @@ def durable(installation: Installation) -> Installation:
     """PostgreSQL as in production: what was committed survives a crash."""
     installation.ground.postgres.stop()
     installation.ground.start_postgres(durable=True)
-    connection.close()
     return installation
 
 
@@ -62,7 +49,6 @@ def test_a_restart_of_the_database_amid_the_drain_costs_seconds_and_nothing_else
         person.click()
         time.sleep(1)
         durable.ground.start_postgres(durable=True)
-        connection.close()
     assert len(person.failed) == restarts
     wait_until_climbed(ids, 60)
     seconds = time.monotonic() - began

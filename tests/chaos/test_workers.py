@@ -1,6 +1,5 @@
 """Workers and beat are killed, doubled and left dead: nothing is lost, nothing decided twice, nobody waits."""
 
-import contextlib
 import datetime as dt
 import os
 import signal
@@ -10,45 +9,13 @@ import pytest
 
 from escalation.models import Escalation
 from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
-from tests.chaos.installation import Installation, children_of, wait_for
+from tests.chaos.faults import kill_before_commit, kill_pool, wait_for_commit
+from tests.chaos.installation import Installation, children_of, patience, wait_for
 from tests.house import House
 
 SECOND = dt.timedelta(seconds=1)
-# The pacemaker looks every second and steps in after three; then comes the tick itself, on a busy machine.
-LATEST_BY_PACEMAKER = 7.0
-
-
-def kill_pool(worker: int) -> int:
-    """kill -9 the processes of a prefork pool, which their worker replaces; return how many."""
-    pool = children_of(worker)
-    for pid in pool:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return len(pool)
-
-
-def wait_for_commit(ids: list[int]) -> None:
-    """Return the moment the engine has committed something about these tickets."""
-    until = time.monotonic() + 30
-    while not climbed(ids):
-        assert time.monotonic() < until, "nothing was decided within 30 s"
-
-
-@contextlib.contextmanager
-def outbox_locked(installation: Installation):  # type: ignore[no-untyped-def]
-    """Keep everybody from writing messages: a batch gets as far as its outbox rows and stays there, uncommitted."""
-    with installation.connect() as link, link.cursor() as cursor:
-        cursor.execute("LOCK TABLE notifications_notification IN SHARE MODE")
-        yield
-
-
-def kill_before_commit(installation: Installation, ids: list[int], kill) -> int:  # type: ignore[no-untyped-def]
-    """Kill while a batch has written but not committed; return how many transactions were cut off."""
-    with outbox_locked(installation):
-        cut = wait_for("a batch that waits", lambda: installation.blocked("engine"))
-        kill()
-        assert not climbed(ids)
-    return cut
+# The pacemaker looks every second and steps in after three; then comes the tick itself.
+LATEST_BY_PACEMAKER = 6.0
 
 
 @pytest.mark.slow
@@ -125,7 +92,7 @@ def test_a_worker_killed_whole_is_covered_and_started_again(
     )
     assert counted.holds, counted
     assert counted.duplicates == 0
-    assert max(waits) < LATEST_BY_PACEMAKER + 3
+    assert max(waits) < patience(LATEST_BY_PACEMAKER + 3)
 
 
 @pytest.mark.slow
@@ -156,7 +123,7 @@ def test_the_pacemaker_ticks_while_beat_or_workers_are_dead(
     )
     assert counted.holds, counted
     assert counted.duplicates == 0
-    assert counted.latest < LATEST_BY_PACEMAKER
+    assert counted.latest < patience(LATEST_BY_PACEMAKER)
 
 
 @pytest.mark.slow
