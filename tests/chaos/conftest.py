@@ -1,6 +1,8 @@
 """Servers that a test may stop, freeze, wipe and kill, and an installation on them. Linux: process trees are read."""
 
+import contextlib
 import fcntl
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +24,8 @@ from tests.settings import KEPT
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Ground]:
     """Servers of our own, kept apart from those that all other tests share; the cluster stays for the next run."""
+    if sys.platform != "linux":
+        pytest.skip("NOT RUN: processes are found through /proc, which only Linux has")
     KEPT.mkdir(exist_ok=True)
     for number in range(100):
         claim = (KEPT / f"chaos-{number}.lock").open("a")
@@ -51,24 +55,20 @@ def installation(
     settings.BELAY_WAKE = False
     shared = connection.settings_dict["HOST"]
     connection.close()
-    connection.settings_dict["HOST"] = str(ground.where.run)
-    mail = MailServer()
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), contextlib.ExitStack() as undo:
+        undo.callback(breaker.close)
+        connection.settings_dict["HOST"] = str(ground.where.run)
+        undo.callback(connection.settings_dict.__setitem__, "HOST", shared)
         database = databases.clone("chaos")
-        before = databases.point_at(database)
-        one = Installation(ground, database, tmp_path, mail)
-        try:
-            mail.start()
-            one.broker().flushall()
-            fill_ticks()
-            yield one
-        finally:
-            one.end()
-            connection.close()
-            databases.drop(database)
-            databases.point_at(before)
-            connection.settings_dict["HOST"] = shared
-            breaker.close()
+        undo.callback(databases.point_at, databases.point_at(database))
+        undo.callback(databases.drop, database)
+        undo.callback(connection.close)
+        one = Installation(ground, database, tmp_path, MailServer())
+        undo.callback(one.end)
+        one.mail.start()
+        one.broker().flushall()
+        fill_ticks()
+        yield one
     if one.log.exists():
         # Shown beside a failure.
         print(one.log.read_text(errors="replace")[-6000:])

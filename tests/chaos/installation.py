@@ -22,7 +22,7 @@ from helpdesk.embedded import keeper, server
 from helpdesk.embedded.places import Places
 from helpdesk.embedded.programs import Programs
 from helpdesk.lifeline import dying_with_me
-from helpdesk.processes import Process, processes
+from helpdesk.processes import Process, processes, web
 from notifications.models import TickRecord
 from tests.chaos.mail_server import MailServer
 from tests.helpers import free_port
@@ -129,7 +129,6 @@ class Installation:
             "BELAY_VAR": str(self.var),
             "BELAY_URL": f"http://localhost:{self.port}",
             "BELAY_PREFIX": f"{self.database}:",
-            "PORT": str(self.port),
             "DATABASE_URL": f"postgres://{self.ground.where.user}@/{self.ground.where.run}/{self.database}",
             "REDIS_URL": self.ground.where.redis_url,
             "EMAIL_URL": f"smtp://{self.mail.host}:{self.mail.port}",
@@ -142,8 +141,8 @@ class Installation:
         """Start processes by name, as `manage.py up` does; `skew` puts their clocks off by seconds."""
         self.var.mkdir(exist_ok=True)
         (self.var / "static").mkdir(exist_ok=True)
-        os.environ["PORT"] = str(self.port)
         known = {process.name: process for process in processes()}
+        known["web"] = web("127.0.0.1", self.port)
         started = [self._spawn(known[name], skew) for name in names]
         self.running += started
         return started
