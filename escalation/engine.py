@@ -7,8 +7,10 @@ skipped, what was decided no longer fires.
 
 import datetime as dt
 import logging
+import time
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from django.db import connection, transaction
 
@@ -38,9 +40,10 @@ Position = tuple[dt.datetime, int]
 _START: Position = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 0)
 
 # The ticket is locked, not the clock: nobody decides about a clock without holding its ticket (DESIGN 2). The cursor
-# spares the next batch the dead index entries of the last one.
+# spares the next batch the dead index entries of the last one. Each batch reads its own clock: the last one of a long
+# drain is decided later than T, and its lateness must say so.
 _CLAIM = """
-SELECT c.fires_at, c.id, c.ticket_id
+SELECT c.fires_at, c.id, c.ticket_id, clock_timestamp()
 FROM escalation_clock c JOIN tickets_ticket t ON t.id = c.ticket_id
 WHERE c.fires_at <= %(now)s AND c.recorded_at < %(now)s AND (c.fires_at, c.id) > (%(after_at)s, %(after_id)s)
   {only}
@@ -52,74 +55,126 @@ FOR NO KEY UPDATE OF t SKIP LOCKED
 
 @dataclass(slots=True)
 class TickReport:
-    """What one tick did."""
+    """What one tick did; `batch_seconds` per batch, `lateness` (claim minus due, seconds) per ticket."""
 
     tickets: int = 0
     batches: int = 0
     set_aside: int = 0
     dead_letters: int = 0
+    batch_seconds: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+    # Trigger of each change of step -> how many.
+    steps: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """The tickets of one batch, locked; `now` is when they were claimed."""
+
+    ids: tuple[int, ...]
+    now: dt.datetime
+    last: Position
+    # When the first of a ticket's due clocks was to fire.
+    firsts: tuple[dt.datetime, ...]
 
 
 def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None) -> TickReport:
-    """Decide everything that is due by `now` (default: the database's clock), at most one step per ticket.
+    """Decide everything that is due by `now` (default: the database's clock), at most one step per ticket and claim.
 
     `only` narrows the tick to some tickets, for replays of history. A batch that fails is halved until the ticket that
-    fails is found and set aside; it holds nobody else up.
+    fails is found and set aside; it holds nobody else up. Dead letters come first, so that a long drain doesn't keep
+    the next contact waiting.
     """
     at = now or database_now()
     report = TickReport()
-    position: Position | None = _START
-    while position is not None:
-        position = _run_batch(at, position, only, report)
     if only is None:
         report.dead_letters = handle_dead_letters(now=at)
+    position = _run_batch(at, _START, only, report, fixed=now is not None)
+    while position is not None:
+        position = _run_batch(at, position, only, report, fixed=now is not None)
+    if report.batches > 1 and only is None:
+        # Again from the start: what others held meanwhile may be free now, and the first to walk over the index
+        # entries of a large drain marks them dead, so that the next idle tick is one probe again.
+        _run_batch(at, _START, only, report, fixed=now is not None)
+    if only is None:
         record_tick("escalation", at)
     return report
 
 
 def _run_batch(
-    now: dt.datetime, after: Position, only: Collection[int] | None, report: TickReport
+    until: dt.datetime,
+    after: Position,
+    only: Collection[int] | None,
+    report: TickReport,
+    *,
+    fixed: bool,
 ) -> Position | None:
-    """Claim and process one batch; return where the next one starts, None when nothing was left."""
-    claimed: list[tuple[dt.datetime, int, int]] = []
+    """Claim and process one batch; return where the next one starts, None when nothing was left.
+
+    With `fixed` the batch is decided at `until` itself, else when it was claimed.
+    """
+    began = time.perf_counter()
+    claimed: _Claimed | None = None
+    done = TickReport()
     try:
         with working() as work:
-            claimed = _claim(now, after, only)
-            if not claimed:
+            claimed = _claim(until, after, only)
+            if claimed is None:
                 return None
-            ids = sorted({ticket_id for _, _, ticket_id in claimed})
-            _process(work, ids, now)
+            if fixed:
+                claimed = replace(claimed, now=until)
+            _process(work, claimed.ids, claimed.now, until, done)
     except Exception:
-        if not claimed:
+        if claimed is None or _is_lost():
+            # The database is away: nothing is wrong with these tickets.
             raise
-        log.exception("a batch of %d clocks failed; looking for the ticket", len(claimed))
-        _bisect(sorted({ticket_id for _, _, ticket_id in claimed}), now, report)
+        log.exception("a batch of %d tickets failed; looking for the one", len(claimed.ids))
+        done = TickReport()
+        _bisect(claimed.ids, claimed.now, until, done)
     report.batches += 1
-    report.tickets += len({ticket_id for _, _, ticket_id in claimed})
-    fires_at, clock_id, _ = claimed[-1]
-    return fires_at, clock_id
+    report.tickets += len(claimed.ids)
+    report.set_aside += done.set_aside
+    report.steps += done.steps
+    report.batch_seconds.append(time.perf_counter() - began)
+    report.lateness += [max((claimed.now - first).total_seconds(), 0.0) for first in claimed.firsts]
+    return claimed.last
 
 
 def _claim(
-    now: dt.datetime, after: Position, only: Collection[int] | None, batch: int = BATCH
-) -> list[tuple[dt.datetime, int, int]]:
+    until: dt.datetime, after: Position, only: Collection[int] | None, batch: int = BATCH
+) -> _Claimed | None:
     narrowed = "AND c.ticket_id = ANY(%(only)s)" if only is not None else ""
     with connection.cursor() as cursor:
         cursor.execute(
             _CLAIM.format(only=narrowed),
             {
-                "now": now,
+                "now": until,
                 "after_at": after[0],
                 "after_id": after[1],
                 "batch": batch,
                 "only": list(only) if only is not None else None,
             },
         )
-        return list(cursor.fetchall())
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    firsts: dict[int, dt.datetime] = {}
+    for fires_at, _, ticket_id, _ in rows:
+        firsts.setdefault(ticket_id, fires_at)
+    ids = tuple(sorted(firsts))
+    fires_at, clock_id, _, now = rows[-1]
+    return _Claimed(ids, now, (fires_at, clock_id), tuple(firsts[pk] for pk in ids))
 
 
-def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
-    """Decide and apply everything due on these tickets, whose rows this transaction has locked."""
+def _is_lost() -> bool:
+    """Tell whether the connection to the database is gone."""
+    return not connection.is_usable()
+
+
+def _process(
+    work: Work, ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: TickReport
+) -> None:
+    """Decide at `now` and apply all that is due by `until` on these tickets, whose rows this transaction has locked."""
     work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
     states = load_states(work, ids)
     plan = Plan(work, now=now)
@@ -139,12 +194,14 @@ def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
             for clock in state.clocks.values()
             if clock.fires_at is not None
             and clock.due_at is not None
-            and clock.fires_at <= now
-            and clock.recorded_at < now
+            and clock.fires_at <= until
+            and clock.recorded_at < until
         )
         if not dues:
             continue
         decision = decide(state.path, state.step, dues, now)
+        if decision.trigger is not None:
+            report.steps[decision.trigger.kind] += 1
         _apply(plan, state, decision, {due.kind: due for due in dues})
         if decision.follow_up:
             follow_ups.append(state)
@@ -284,21 +341,26 @@ def _apply_promises(plan: Plan, state: State, decision: Decision, dues: dict[str
 # --- poison -------------------------------------------------------------------------------------------------------
 
 
-def _bisect(ids: Sequence[int], now: dt.datetime, report: TickReport) -> None:
+def _bisect(ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: TickReport) -> None:
     """Process these tickets in halves until those that fail stand alone, and set them aside."""
+    done = TickReport()
     try:
         with working() as work:
             held = _lock_free(ids)
             if held:
-                _process(work, held, now)
-    except Exception as error:  # noqa: BLE001 whatever a ticket does to its processing, others go on
+                _process(work, held, now, until, done)
+    except Exception as error:
+        if _is_lost():
+            raise
         if len(ids) == 1:
             _set_aside(ids[0], error, now)
             report.set_aside += 1
             return
         middle = len(ids) // 2
-        _bisect(ids[:middle], now, report)
-        _bisect(ids[middle:], now, report)
+        _bisect(ids[:middle], now, until, report)
+        _bisect(ids[middle:], now, until, report)
+    else:
+        report.steps += done.steps
 
 
 def _lock_free(ids: Sequence[int]) -> list[int]:
@@ -311,19 +373,21 @@ def _lock_free(ids: Sequence[int]) -> list[int]:
 def _set_aside(ticket_id: int, error: Exception, now: dt.datetime) -> None:
     """Rest a ticket whose processing fails, tell its lead and the fallback contact, and try again later.
 
-    Writes plain columns only: whatever made the processing fail must not be in the way here (DESIGN 3, never silent).
+    Writes plain columns only, and does without what may be missing: whatever made the processing fail must not be in
+    the way here (DESIGN 3, never silent).
     """
     log.error("#%d is set aside: %s", ticket_id, error)
     with transaction.atomic():
-        standing = Standing.objects.select_for_update().get(pk=ticket_id)
-        standing.failures += 1
-        standing.set_aside_because = f"{type(error).__name__}: {error}"[:500]
-        standing.save(update_fields=["failures", "set_aside_because"])
-        rest = dt.timedelta(seconds=_BACKOFF[min(standing.failures, len(_BACKOFF)) - 1])
+        Ticket.objects.select_for_update(no_key=True).filter(pk=ticket_id).first()
+        standing = Standing.objects.filter(pk=ticket_id).first()
+        failures = standing.failures + 1 if standing is not None else 1
+        because = f"{type(error).__name__}: {error}".replace("\0", "")[:500]
+        Standing.objects.filter(pk=ticket_id).update(failures=failures, set_aside_because=because)
+        rest = dt.timedelta(seconds=_BACKOFF[min(failures, len(_BACKOFF)) - 1])
         Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=now + rest)
         set_aside(ticket_id=ticket_id, at=now)
     try:
-        tell_of_set_aside(ticket_id=ticket_id, failures=standing.failures, now=now)
+        tell_of_set_aside(ticket_id=ticket_id, failures=failures, now=now)
     except Exception:  # even the path may be what is broken; the board still shows the ticket
         log.exception("nobody could be told that #%d is set aside", ticket_id)
 

@@ -1,5 +1,7 @@
 """Clocks: one running deadline of one ticket each (DESIGN 1)."""
 
+import datetime as dt
+
 from django.db import models
 from django.db.models import Q
 
@@ -86,3 +88,48 @@ class Clock(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in LIVE
+
+
+def new_clock(
+    ticket: Ticket,
+    kind: str,
+    *,
+    seq: int | None,
+    step_id: int | None,
+    path_version_id: int,
+    calendar_version_id: int,
+    budget: dt.timedelta,
+    used: dt.timedelta,
+    since: dt.datetime,
+    recorded_at: dt.datetime,
+    round_number: int,
+) -> Clock:
+    """Return a clock that runs from `since`, not yet written; its instants are still to be computed.
+
+    By position: what Django does for keywords costs four times as much, and a batch starts thousands of clocks.
+    """
+    clock = Clock(
+        None,  # id
+        ticket.pk,
+        kind,
+        Clock.State.RUNNING.value,
+        seq,
+        round_number,
+        since,  # started_at
+        recorded_at,
+        budget,
+        used,
+        since,  # running_since
+        None,  # due_at
+        None,  # warn_at
+        None,  # warned_at
+        None,  # fires_at
+        [],  # pauses
+        calendar_version_id,
+        path_version_id,
+        step_id,
+        None,  # fired_at
+        None,  # stopped_at
+    )
+    clock._state.fields_cache["ticket"] = ticket  # noqa: SLF001
+    return clock

@@ -11,18 +11,80 @@ from typing import Any
 
 from accounts.models import User
 from calendars.queries import hours_of
+from core.bulk import insert_rows, update_rows
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.models.clocks import new_clock
 from escalation.operations.people import leads_of, reach_users
-from escalation.operations.state import State
+from escalation.operations.state import State, with_assignees
 from escalation.operations.telling import Telling, tell
 from escalation.paths import CalendarVersions
 from escalation.rules.clocks import timing, used_until
 from notifications.operations import Message, enqueue, withdraw
 from tickets.models import Event
-from tickets.operations import LadderRow, Placement, place_tickets, set_ladder
+from tickets.operations import LadderRow, Placement, set_ladder
 from tickets.timeline import NewEvent, Work
 
 NEVER = dt.timedelta(0)
+# The columns that a plan writes of each row.
+CHANGING = (
+    "state",
+    "round",
+    "budget",
+    "used",
+    "running_since",
+    "due_at",
+    "warn_at",
+    "warned_at",
+    "fires_at",
+    "pauses",
+    "recorded_at",
+    "started_at",
+    "calendar_version_id",
+    "path_version_id",
+    "fired_at",
+    "stopped_at",
+)
+GIVEN = (
+    "ticket_id",
+    "kind",
+    "seq",
+    "step_id",
+    *(name for name in CHANGING if name not in ("fired_at", "stopped_at")),
+)
+STANDS = (
+    "version_id",
+    "step_id",
+    "seq",
+    "since",
+    "automatic_steps",
+    "allowances",
+    "falls",
+    "round",
+    "declined",
+)
+CAUSED = (
+    "ticket_id",
+    "seq",
+    "kind",
+    "trigger",
+    "co_triggers",
+    "path_version_id",
+    "from_step_id",
+    "to_step_id",
+    "from_tier",
+    "to_tier",
+    "at",
+    "due_at",
+    "late_by",
+    "actor_id",
+    "handoff_id",
+    "acknowledged_at",
+    "acknowledged_by_id",
+    "acknowledged_contact_id",
+    "acknowledged_via",
+    "historic",
+)
+ANSWERED = ("acknowledged_at", "acknowledged_by_id", "acknowledged_contact_id", "acknowledged_via")
 
 
 @dataclass(slots=True)
@@ -90,21 +152,18 @@ class Plan:
         """Start a clock at `since` (UTC); a live one of the same kind is cancelled first."""
         if kind in state.clocks:
             self.stop(state, kind, Clock.State.CANCELLED)
-        clock = Clock(
-            ticket=state.ticket,
-            kind=kind,
-            state=Clock.State.RUNNING,
+        clock = new_clock(
+            state.ticket,
+            kind,
             seq=state.standing.seq if step_bound else None,
-            round=round_number,
-            started_at=since,
-            recorded_at=state.at(self.now),
+            step_id=state.step.id if step_bound else None,
+            path_version_id=state.path.version_id,
+            calendar_version_id=calendar_version_id,
             budget=budget,
             used=used,
-            running_since=since,
-            pauses=[],
-            calendar_version_id=calendar_version_id,
-            path_version_id=state.path.version_id,
-            step_id=state.step.id if step_bound else None,
+            since=since,
+            recorded_at=state.at(self.now),
+            round_number=round_number,
         )
         self.set_timing(state, clock)
         self.new_clocks.append(clock)
@@ -190,21 +249,15 @@ class Plan:
     # --- writing --------------------------------------------------------------------------------------------------
 
     def flush(self, *, cause: Event | None = None) -> None:
-        """Write all of it, in an order that the constraints allow."""
+        """Write all of it, in an order that the constraints allow; a statement per table, however many tickets."""
         for item in self.events:
             item.cause = item.cause or cause
         if self.new_standings:
             Standing.objects.bulk_create(self.new_standings)
-        if self.escalations:
-            Escalation.objects.bulk_create(self.escalations)
+        self._write_escalations()
         self._answer_overtaken()
         if self.withdrawn:
             withdraw(groups=self.withdrawn, now=self.now)
-        self.work.record(self.events, actor=self.actor, now=self.now)
-        if self.placements:
-            place_tickets(
-                placements=list(self.placements.values()), actor=self.actor, now=self.now, cause=cause
-            )
         told = tell(self.tellings, now=self.now)
         for telling, clock in told.rescheduled:
             self.set_timing(telling.state, clock)
@@ -213,64 +266,36 @@ class Plan:
             self.stop(telling.state, Clock.Kind.NEXT_TELLING, Clock.State.CANCELLED)
         self._write_clocks()
         self._write_standings()
-        self.messages.extend(told.messages)
+        set_ladder(
+            rows=[ladder_row(state) for state in self.touched.values()],
+            events=self.events,
+            placements=list(self.placements.values()),
+            after=told.events,
+            actor=self.actor,
+            now=self.now,
+            cause=cause,
+        )
         self.messages.extend(self._personal_messages())
-        enqueue(messages=self.messages, now=self.now)
-        self.work.record(told.events, actor=None, now=self.now)
-        set_ladder([ladder_row(state) for state in self.touched.values()])
+        enqueue(messages=self.messages, circulars=told.circulars, now=self.now)
 
     def _write_clocks(self) -> None:
-        changed = list(self.changed_clocks.values())
-        if changed:
-            Clock.objects.bulk_update(
-                changed,
-                [
-                    "state",
-                    "round",
-                    "budget",
-                    "used",
-                    "running_since",
-                    "due_at",
-                    "warn_at",
-                    "warned_at",
-                    "fires_at",
-                    "pauses",
-                    "recorded_at",
-                    "started_at",
-                    "calendar_version",
-                    "path_version",
-                    "fired_at",
-                    "stopped_at",
-                ],
-            )
+        update_rows(list(self.changed_clocks.values()), CHANGING)
         # A clock started and stopped in one operation never was.
-        fresh = [clock for clock in self.new_clocks if clock.is_live]
-        if fresh:
-            Clock.objects.bulk_create(fresh)
+        insert_rows([clock for clock in self.new_clocks if clock.is_live], GIVEN)
 
     def _write_standings(self) -> None:
         fresh = {standing.pk for standing in self.new_standings}
-        changed = [state.standing for state in self.touched.values()]
-        if changed and (len(changed) > len(fresh) or any(s.round or s.seq for s in changed)):
-            Standing.objects.bulk_update(
-                changed,
-                [
-                    "version",
-                    "step",
-                    "seq",
-                    "since",
-                    "automatic_steps",
-                    "allowances",
-                    "falls",
-                    "round",
-                    "declined",
-                ],
-            )
-        if self.changed_escalations:
-            Escalation.objects.bulk_update(
-                list(self.changed_escalations.values()),
-                ["acknowledged_at", "acknowledged_by", "acknowledged_contact", "acknowledged_via"],
-            )
+        changed = [
+            state.standing
+            for pk, state in self.touched.items()
+            if pk not in fresh or state.standing.round or state.standing.seq
+        ]
+        update_rows(changed, STANDS)
+
+    def _write_escalations(self) -> None:
+        insert_rows(self.escalations, CAUSED, returning=True)
+        changed = list(self.changed_escalations.values())
+        update_rows(changed, ANSWERED)
 
     def _answer_overtaken(self) -> None:
         """Close the requesters' wishes of tickets that moved, one statement per outcome."""
@@ -286,6 +311,7 @@ class Plan:
         if not self.personal:
             return []
         states = [item.state for item in self.personal]
+        with_assignees(states)
         leads = leads_of(states) if any(item.to != "owner" for item in self.personal) else {}
         wanted: list[tuple[PersonalMessage, User | None]] = []
         for item in self.personal:

@@ -19,7 +19,7 @@ from escalation.operations.promises import (
     start_promise,
     start_promises,
 )
-from escalation.operations.state import State, load_states
+from escalation.operations.state import State, load_states, with_assignees
 from escalation.operations.steps import again, begin_step, enter, move, start_tier_time
 from escalation.paths import current_paths, facts_of
 from escalation.rules.paths import choose, entry_step, return_step
@@ -46,7 +46,7 @@ def react(work: Work, events: Sequence[Event]) -> None:
     opened = [event for event in live if event.kind == kinds.OPENED]
     if opened:
         _enter_paths(work, opened)
-    rest = [event for event in live if event.kind in HANDLED]
+    rest = [event for event in live if event.kind in HANDLED and not _is_nobodys(event)]
     states = load_states(work, {event.ticket_id for event in rest}) if rest else {}
     if states:
         reaction = _Reaction(work, rest, states)
@@ -103,6 +103,7 @@ class _Reaction:
     def conclude(self) -> None:
         """Write what follows."""
         if self.reopened:
+            with_assignees(self.reopened)
             resume_resolution(self.plan, self.reopened)
             for state in self.reopened:
                 _return(self.plan, state)
@@ -119,6 +120,11 @@ class _Reaction:
                     now=self.plan.now,
                     reason="Answered first.",
                 )
+
+
+def _is_nobodys(event: Event) -> bool:
+    """Tell whether a ticket was only taken away: nobody acknowledges by that, and every climb does it."""
+    return event.kind == kinds.ASSIGNED and event.data.get("to") is None
 
 
 def _may_change_path(event: Event) -> bool:
@@ -180,9 +186,10 @@ def _converse(plan: Plan, state: State, event: Event) -> None:
 
 
 def _finish(plan: Plan, state: State) -> None:
+    if Clock.Kind.REQUEST in state.clocks:
+        plan.overtaken[state.ticket.pk] = "overtaken"
     finish(plan, state)
     plan.withdrawn.add(state.group)
-    plan.overtaken[state.ticket.pk] = "overtaken"
     plan.touch(state)
 
 

@@ -100,10 +100,10 @@ def move(
         plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
     if Clock.Kind.REQUEST in state.clocks:
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
-    plan.overtaken[state.ticket.pk] = request_becomes
-    plan.withdrawn.add(state.group)
-
+        plan.overtaken[state.ticket.pk] = request_becomes
     standing = state.standing
+    if standing.round:
+        plan.withdrawn.add(state.group)
     standing.seq += 1
     standing.round = 0
     standing.declined = []

@@ -20,7 +20,7 @@ from tickets.operations.conversation import (
     write_handoff,
 )
 from tickets.operations.history import LoggedCase, LoggedRow, Recorded, record_cases
-from tickets.operations.ladder import LadderRow, Placement, place_tickets, set_aside, set_ladder
+from tickets.operations.ladder import LadderRow, Placement, set_aside, set_ladder
 from tickets.operations.opening import Draft, open_ticket, open_tickets
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "change_statuses",
     "open_ticket",
     "open_tickets",
-    "place_tickets",
     "post_update",
     "record_cases",
     "remove_tags",
