@@ -62,14 +62,15 @@ class Circular:
     addressees: tuple[Addressee, ...]
 
 
+# Message-IDs begin with the time, so that their index grows at one end only.
 # A compact row per message or circular, unfolded against its addressees by the database. A telling that stands already
 # is kept: the unique (ticket, seq, round, contact, method) makes a second run harmless (DESIGN 3, telling).
 _ENQUEUE = """
 WITH addressee AS MATERIALIZED (
-    SELECT bundle, place, contact_id, user_id, method_id, channel, address, context::jsonb AS context
-    FROM unnest(
-        %(bundle)s::integer[], %(contact)s::bigint[], %(user)s::bigint[], %(method)s::bigint[], %(channel)s::text[],
-        %(address)s::text[], %(context)s::text[]
+    SELECT * FROM ROWS FROM (
+        unnest(%(bundle)s::integer[]), unnest(%(contact)s::bigint[]), unnest(%(user)s::bigint[]),
+        unnest(%(method)s::bigint[]), unnest(%(channel)s::text[]), unnest(%(address)s::text[]),
+        jsonb_array_elements(%(context)s::jsonb)
     ) WITH ORDINALITY AS a (bundle, contact_id, user_id, method_id, channel, address, context, place)
 )
 INSERT INTO notifications_notification (
@@ -77,7 +78,8 @@ INSERT INTO notifications_notification (
     state, created_at, due_at, attempts, answer
 )
 SELECT m.kind, m.grouped, m.ticket_id, m.seq, m.round, a.contact_id, a.method_id, a.user_id, a.channel, a.address,
-       a.context, '<' || replace(gen_random_uuid()::text, '-', '') || '@' || %(host)s || '>',
+       a.context, '<' || lpad(to_hex((extract(epoch FROM %(now)s) * 1000)::bigint), 12, '0')
+           || substr(replace(gen_random_uuid()::text, '-', ''), 13) || '@' || %(host)s || '>',
        'pending', %(now)s, COALESCE(m.due_at, %(now)s), 0, ''
 FROM unnest(
     %(m_bundle)s::integer[], %(kind)s::text[], %(grouped)s::text[], %(ticket)s::bigint[], %(seq)s::integer[],

@@ -1,11 +1,13 @@
 """Clocks: one running deadline of one ticket each (DESIGN 1)."""
 
 import datetime as dt
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
 
 from calendars.models import CalendarVersion
+from core.bulk import make
 from escalation.models.paths import PathVersion, Step
 from tickets.models import Ticket
 
@@ -104,32 +106,28 @@ def new_clock(
     recorded_at: dt.datetime,
     round_number: int,
 ) -> Clock:
-    """Return a clock that runs from `since`, not yet written; its instants are still to be computed.
-
-    By position: what Django does for keywords costs four times as much, and a batch starts thousands of clocks.
-    """
-    clock = Clock(
-        None,  # id
-        ticket.pk,
-        kind,
-        Clock.State.RUNNING.value,
-        seq,
-        round_number,
-        since,  # started_at
-        recorded_at,
-        budget,
-        used,
-        since,  # running_since
-        None,  # due_at
-        None,  # warn_at
-        None,  # warned_at
-        None,  # fires_at
-        [],  # pauses
-        calendar_version_id,
-        path_version_id,
-        step_id,
-        None,  # fired_at
-        None,  # stopped_at
-    )
-    clock._state.fields_cache["ticket"] = ticket  # noqa: SLF001
-    return clock
+    """Return a clock that runs from `since`, not yet written; its instants are still to be computed."""
+    values: dict[str, Any] = {
+        "id": None,
+        "ticket_id": ticket.id,
+        "kind": kind,
+        "state": Clock.State.RUNNING.value,
+        "seq": seq,
+        "round": round_number,
+        "started_at": since,
+        "recorded_at": recorded_at,
+        "budget": budget,
+        "used": used,
+        "running_since": since,
+        "due_at": None,
+        "warn_at": None,
+        "warned_at": None,
+        "fires_at": None,
+        "pauses": [],
+        "calendar_version_id": calendar_version_id,
+        "path_version_id": path_version_id,
+        "step_id": step_id,
+        "fired_at": None,
+        "stopped_at": None,
+    }
+    return make(Clock, values, ticket=ticket)

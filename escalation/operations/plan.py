@@ -44,6 +44,8 @@ CHANGING = (
     "fired_at",
     "stopped_at",
 )
+# A clock that has stopped keeps its instants but the next one.
+STOPPING = ("state", "used", "running_since", "fires_at", "warned_at", "fired_at", "stopped_at")
 GIVEN = (
     "ticket_id",
     "kind",
@@ -121,7 +123,7 @@ class Plan:
 
     def touch(self, state: State) -> State:
         """Note that the state changes, so that its standing and ladder columns are written."""
-        self.touched[state.ticket.pk] = state
+        self.touched[state.ticket.id] = state
         return state
 
     def event(
@@ -279,7 +281,9 @@ class Plan:
         enqueue(messages=self.messages, circulars=told.circulars, now=self.now)
 
     def _write_clocks(self) -> None:
-        update_rows(list(self.changed_clocks.values()), CHANGING)
+        changed = list(self.changed_clocks.values())
+        update_rows([clock for clock in changed if not clock.is_live], STOPPING)
+        update_rows([clock for clock in changed if clock.is_live], CHANGING)
         # A clock started and stopped in one operation never was.
         insert_rows([clock for clock in self.new_clocks if clock.is_live], GIVEN)
 
@@ -317,7 +321,7 @@ class Plan:
         for item in self.personal:
             ticket = item.state.ticket
             owner = ticket.assignee if ticket.assignee is not None and ticket.assignee.is_active else None
-            lead = leads.get(ticket.pk)
+            lead = leads.get(ticket.id)
             match item.to:
                 case "owner":
                     wanted.append((item, owner))
@@ -340,7 +344,7 @@ def ladder_row(state: State) -> LadderRow:
     tier_time = state.clocks.get(Clock.Kind.TIER_TIME)
     acknowledge = state.clocks.get(Clock.Kind.ACKNOWLEDGE)
     return LadderRow(
-        ticket_id=state.ticket.pk,
+        ticket_id=state.ticket.id,
         next_due_at=min(dues, default=None),
         tier_due_at=tier_time.due_at if tier_time is not None else None,
         unacknowledged_since=acknowledge.started_at if acknowledge is not None else None,

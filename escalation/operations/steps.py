@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from accounts.models import User
+from core.bulk import make
 from escalation import kinds
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.operations.plan import Plan
@@ -59,8 +60,8 @@ def enter(plan: Plan, ticket: Ticket, path: PathRule, step: StepRule, *, at: dt.
         )
         return state
     if first.transfers or ticket.tier != first.tier:
-        plan.placements[ticket.pk] = Placement(
-            ticket_id=ticket.pk,
+        plan.placements[ticket.id] = Placement(
+            ticket_id=ticket.id,
             tier=first.tier,
             team_id=first.team_id,
             transfer=first.transfers,
@@ -100,7 +101,7 @@ def move(
         plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
     if Clock.Kind.REQUEST in state.clocks:
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
-        plan.overtaken[state.ticket.pk] = request_becomes
+        plan.overtaken[state.ticket.id] = request_becomes
     standing = state.standing
     if standing.round:
         plan.withdrawn.add(state.group)
@@ -119,22 +120,32 @@ def move(
         standing.allowances += 1
     if kind == Escalation.Kind.FALL:
         standing.falls += 1
-    escalation = Escalation(
+    escalation = make(
+        Escalation,
+        {
+            "id": None,
+            "ticket_id": state.ticket.id,
+            "seq": standing.seq,
+            "kind": kind,
+            "trigger": trigger,
+            "co_triggers": [{"kind": c.kind, "due_at": c.due_at.isoformat()} for c in co_triggers],
+            "path_version_id": state.path.version_id,
+            "from_step_id": before.id,
+            "to_step_id": step.id,
+            "from_tier": before.tier,
+            "to_tier": step.tier,
+            "at": at,
+            "due_at": due_at,
+            "late_by": late_by,
+            "actor_id": actor.pk if actor is not None else None,
+            "handoff_id": handoff.pk if handoff is not None else None,
+            "acknowledged_at": None,
+            "acknowledged_by_id": None,
+            "acknowledged_contact_id": None,
+            "acknowledged_via": "",
+            "historic": False,
+        },
         ticket=state.ticket,
-        seq=standing.seq,
-        kind=kind,
-        trigger=trigger,
-        co_triggers=[{"kind": c.kind, "due_at": c.due_at.isoformat()} for c in co_triggers],
-        path_version_id=state.path.version_id,
-        from_step_id=before.id,
-        to_step_id=step.id,
-        from_tier=before.tier,
-        to_tier=step.tier,
-        at=at,
-        due_at=due_at,
-        late_by=late_by,
-        actor=actor,
-        handoff=handoff,
     )
     state.current = escalation
     plan.escalations.append(escalation)
@@ -158,8 +169,8 @@ def move(
         },
         text={"reason": reason.strip()} if reason.strip() else None,
     )
-    plan.placements[state.ticket.pk] = Placement(
-        ticket_id=state.ticket.pk,
+    plan.placements[state.ticket.id] = Placement(
+        ticket_id=state.ticket.id,
         tier=step.tier,
         team_id=step.team_id,
         transfer=step.transfers,

@@ -152,7 +152,7 @@ def _round(
     base = state.standing.round - _rounds_since_begin(telling)
 
     def rest_of(number: int) -> list[Rung]:
-        heard = already.get((state.ticket.pk, state.standing.seq, number), set())
+        heard = already.get((state.ticket.id, state.standing.seq, number), set())
         return [
             rung
             for rung in rungs
@@ -210,7 +210,7 @@ def _write(
     told.circulars.append(
         Circular(
             kind=kind,
-            ticket_id=state.ticket.pk,
+            ticket_id=state.ticket.id,
             group=state.group,
             seq=state.standing.seq,
             round=round_number,
@@ -321,7 +321,7 @@ def _told_so_far(tellings: Sequence[Telling]) -> dict[tuple[int, int, int], set[
     states = [telling.state for telling in tellings if telling.state.step.in_turn and not telling.begins]
     found: dict[tuple[int, int, int], set[int]] = {}
     if states:
-        seqs = {state.ticket.pk: state.standing.seq for state in states}
+        seqs = {state.ticket.id: state.standing.seq for state in states}
         rows: Any = Notification.objects.filter(ticket_id__in=seqs, round__isnull=False).values_list(
             "ticket_id", "seq", "round", "contact_id"
         )

@@ -43,7 +43,7 @@ class Notification(models.Model):
     address = models.CharField(max_length=254)
     # What the message is rendered from when it is sent.
     context = models.JSONField(default=dict)
-    message_id = models.CharField(max_length=120, unique=True)
+    message_id = models.CharField(max_length=120)
 
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
     created_at = models.DateTimeField()
@@ -67,6 +67,8 @@ class Notification(models.Model):
                 name="one_telling_per_round",
                 nulls_distinct=False,
             ),
+            # Not `unique=True`, which brings a second index for searches by prefix.
+            models.UniqueConstraint(fields=["message_id"], name="one_notification_per_message_id"),
             models.CheckConstraint(
                 condition=Q(state__in=("pending", "sending", "sent", "dead", "withdrawn")),
                 name="notification_state_known",

@@ -41,11 +41,12 @@ class Ticket(models.Model):
     """A request or an incident that somebody must hold until it is solved; its number is its id."""
 
     subject = models.CharField(max_length=300)
+    # Requester and organisation have indexes below that serve by their first column.
     requester = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_tickets"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_tickets", db_index=False
     )
     organisation = models.ForeignKey(
-        Organisation, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets"
+        Organisation, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets", db_index=False
     )
     category = models.ForeignKey(
         Category, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets"

@@ -48,7 +48,7 @@ def set_ladder(
     (DESIGN 3, paths and steps). `rows` must name every ticket that is placed or has an event. Only escalation calls it.
     """
     with working() as work:
-        tickets = {ticket.pk: ticket for ticket in work.lock([row.ticket_id for row in rows])}
+        tickets = {ticket.id: ticket for ticket in work.lock([row.ticket_id for row in rows])}
         new = list(events)
         for placement in placements:
             new += _place(tickets[placement.ticket_id], placement, now=now, cause=cause)
@@ -62,9 +62,7 @@ def set_ladder(
         return work.record(new, actor=None, now=now, along=along)
 
 
-def _place(
-    ticket: Ticket, placement: Placement, *, now: dt.datetime, cause: Event | None
-) -> list[NewEvent]:
+def _place(ticket: Ticket, placement: Placement, *, now: dt.datetime, cause: Event | None) -> list[NewEvent]:
     """Change where a ticket is and return the events that say so."""
     changes: list[tuple[str, int | None, int | None]] = []
     if placement.tier != ticket.tier:
