@@ -14,3 +14,8 @@ def database_now() -> dt.datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: dt.datetime = cursor.fetchone()[0]
     return now.astimezone(dt.UTC)
+
+
+def is_lost() -> bool:
+    """Tell whether the connection to the database is gone, so that nobody blames the data."""
+    return not connection.is_usable()

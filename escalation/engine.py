@@ -14,30 +14,28 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from django.db import connection, transaction
+from django.db import connection
 
 from core.bulk import read_rows
-from core.db import database_now
+from core.db import database_now, is_lost
 from escalation import kinds
-from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.models import Clock, Escalation, EscalationRequest
 from escalation.operations.dead_letters import handle_dead_letters
 from escalation.operations.plan import PersonalMessage, Plan
 from escalation.operations.promises import start_promise
-from escalation.operations.set_aside import tell_of_set_aside
+from escalation.operations.set_aside import set_ticket_aside, works_again
 from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
 from escalation.operations.telling import Telling
 from escalation.rules.deciding import Cause, Decision, Due, begin_at, decide
 from notifications.engine import record_tick
 from tickets.models import Status, Ticket
-from tickets.operations import change_statuses, set_aside
+from tickets.operations import change_statuses
 from tickets.timeline import Work, working
 
 log = logging.getLogger("belay.engine")
 
 BATCH = 500
-# How long a ticket whose processing failed rests before it is tried again; the last value repeats.
-_BACKOFF = (30, 120, 600, 3600)
 
 Position = tuple[dt.datetime, int]
 _START: Position = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 0)
@@ -129,7 +127,7 @@ def _run_batch(
             with _no_collecting():
                 _process(work, claimed.ids, claimed.now, until, done)
     except Exception:
-        if claimed is None or _is_lost():
+        if claimed is None or is_lost():
             # The database is away: nothing is wrong with these tickets.
             raise
         log.exception("a batch of %d tickets failed; looking for the one", len(claimed.ids))
@@ -183,17 +181,15 @@ def _no_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def _is_lost() -> bool:
-    """Tell whether the connection to the database is gone."""
-    return not connection.is_usable()
-
-
 def _process(
     work: Work, ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: TickReport
 ) -> None:
     """Decide at `now` and apply all that is due by `until` on these tickets, whose rows this transaction has locked."""
     work.hold(read_rows(Ticket, "id", ids))
     states = load_states(work, ids)
+    if lost := [pk for pk in ids if pk not in states]:
+        # Its clocks would stay due for ever, and nobody would hear of it.
+        raise LookupError(f"#{lost[0]} has a clock that is due, but stands nowhere on a path")
     plan = Plan(work, now=now)
     plan.calendars.learn([state.path for state in states.values()])
     follow_ups: list[State] = []
@@ -222,8 +218,7 @@ def _process(
         _apply(plan, state, decision, {due.kind: due for due in dues})
         if decision.follow_up:
             follow_ups.append(state)
-        if state.standing.failures:
-            _works_again(state)
+        works_again(state)
     plan.flush()
     if follow_ups:
         # Waiting has lasted long enough: the ticket is open again, its own clocks run on (DESIGN 3, waiting).
@@ -367,10 +362,10 @@ def _bisect(ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: Ti
             if held:
                 _process(work, held, now, until, done)
     except Exception as error:
-        if _is_lost():
+        if is_lost():
             raise
         if len(ids) == 1:
-            _set_aside(ids[0], error, now)
+            set_ticket_aside(ticket_id=ids[0], error=error, now=now)
             report.set_aside += 1
             return
         middle = len(ids) // 2
@@ -385,32 +380,3 @@ def _lock_free(ids: Sequence[int]) -> list[int]:
     rows = Ticket.objects.filter(pk__in=ids).order_by("pk")
     locked = rows.select_for_update(no_key=True, skip_locked=True, of=("self",))
     return list(locked.values_list("pk", flat=True))
-
-
-def _set_aside(ticket_id: int, error: Exception, now: dt.datetime) -> None:
-    """Rest a ticket whose processing fails, tell its lead and the fallback contact, and try again later.
-
-    Writes plain columns only, and does without what may be missing: whatever made the processing fail must not be in
-    the way here (DESIGN 3, never silent).
-    """
-    log.error("#%d is set aside: %s", ticket_id, error)
-    with transaction.atomic():
-        Ticket.objects.select_for_update(no_key=True).filter(pk=ticket_id).first()
-        standing = Standing.objects.filter(pk=ticket_id).first()
-        failures = standing.failures + 1 if standing is not None else 1
-        because = f"{type(error).__name__}: {error}".replace("\0", "")[:500]
-        Standing.objects.filter(pk=ticket_id).update(failures=failures, set_aside_because=because)
-        rest = dt.timedelta(seconds=_BACKOFF[min(failures, len(_BACKOFF)) - 1])
-        Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=now + rest)
-        set_aside(ticket_id=ticket_id, at=now)
-    try:
-        tell_of_set_aside(ticket_id=ticket_id, failures=failures, now=now)
-    except Exception:  # even the path may be what is broken; the board still shows the ticket
-        log.exception("nobody could be told that #%d is set aside", ticket_id)
-
-
-def _works_again(state: State) -> None:
-    state.standing.failures = 0
-    state.standing.set_aside_because = ""
-    state.standing.save(update_fields=["failures", "set_aside_because"])
-    set_aside(ticket_id=state.ticket.pk, at=None)

@@ -5,49 +5,96 @@ import logging
 
 from django.db import connection
 
+from core.bulk import read_rows
+from core.db import is_lost
 from escalation import kinds
+from escalation.models import Clock
 from escalation.operations.plan import Plan
+from escalation.operations.set_aside import set_ticket_aside, works_again
 from escalation.operations.state import State, load_states
 from escalation.operations.telling import Telling
 from notifications.models import Notification
 from notifications.operations import Message
 from notifications.queries import methods_of
 from tickets.models import Ticket
-from tickets.timeline import working
+from tickets.timeline import Work, working
 
 log = logging.getLogger("belay.engine")
 
-# A dead letter is claimed like a clock, by locking its ticket (DESIGN 4).
+# A dead letter is claimed like a clock, by locking its ticket (DESIGN 4). One whose consequence failed rests until due.
 _CLAIM = """
 SELECT n.id, n.ticket_id
 FROM notifications_notification n JOIN tickets_ticket t ON t.id = n.ticket_id
-WHERE n.state = 'dead' AND n.handled_at IS NULL AND n.id > %s
+WHERE n.state = 'dead' AND n.handled_at IS NULL AND n.id > %s AND n.due_at <= %s
 ORDER BY n.id LIMIT %s
 FOR NO KEY UPDATE OF t SKIP LOCKED
 """
 
 
 def handle_dead_letters(*, now: dt.datetime, batch: int = 500) -> int:
-    """Handle every dead telling that waits for its consequence; return how many."""
+    """Handle every dead telling that waits for its consequence; return how many.
+
+    A batch that fails is done again ticket by ticket; the one that fails is set aside and tried again later.
+    """
     handled, after = 0, 0
     while True:
-        with working() as work:
-            with connection.cursor() as cursor:
-                cursor.execute(_CLAIM, [after, batch])
-                claimed = cursor.fetchall()
-            if not claimed:
-                return handled
-            after = claimed[-1][0]
-            ids = sorted({ticket_id for _, ticket_id in claimed})
-            work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
-            states = load_states(work, ids)
-            letters = list(Notification.objects.filter(pk__in=[pk for pk, _ in claimed]).order_by("pk"))
-            plan = Plan(work, now=now)
-            plan.calendars.learn([state.path for state in states.values()])
-            _consequences(plan, states, letters)
-            Notification.objects.filter(pk__in=[letter.pk for letter in letters]).update(handled_at=now)
-            plan.flush()
-            handled += len(letters)
+        claimed: list[tuple[int, int]] = []
+        try:
+            with working() as work:
+                with connection.cursor() as cursor:
+                    cursor.execute(_CLAIM, [after, now, batch])
+                    claimed = cursor.fetchall()
+                if not claimed:
+                    return handled
+                _handle(work, claimed, now)
+        except Exception:
+            if not claimed or is_lost():
+                raise
+            log.exception("the consequences of %d dead letters failed; looking for the one", len(claimed))
+            _handle_singly(claimed, now)
+        after = claimed[-1][0]
+        handled += len(claimed)
+
+
+def _handle_singly(claimed: list[tuple[int, int]], now: dt.datetime) -> None:
+    by_ticket: dict[int, list[tuple[int, int]]] = {}
+    for letter in claimed:
+        by_ticket.setdefault(letter[1], []).append(letter)
+    for ticket_id, letters in by_ticket.items():
+        try:
+            with working() as work:
+                free = Ticket.objects.filter(pk=ticket_id).select_for_update(no_key=True, skip_locked=True)
+                if free.exists():
+                    _handle(work, letters, now)
+        except Exception as error:
+            if is_lost():
+                raise
+            again = set_ticket_aside(ticket_id=ticket_id, error=error, now=now)
+            waiting = Notification.objects.filter(pk__in=[pk for pk, _ in letters], handled_at__isnull=True)
+            waiting.update(due_at=again)
+
+
+def _handle(work: Work, claimed: list[tuple[int, int]], now: dt.datetime) -> None:
+    """Draw the consequences of dead letters whose tickets this transaction has locked."""
+    ids = sorted({ticket_id for _, ticket_id in claimed})
+    work.hold(read_rows(Ticket, "id", ids))
+    states = load_states(work, ids)
+    letters = list(
+        Notification.objects.filter(pk__in=[pk for pk, _ in claimed], handled_at__isnull=True).order_by("pk")
+    )
+    plan = Plan(work, now=now)
+    plan.calendars.learn([state.path for state in states.values()])
+    _consequences(plan, states, letters)
+    Notification.objects.filter(pk__in=[letter.pk for letter in letters]).update(handled_at=now)
+    for state in states.values():
+        if not any(_rests(clock) for clock in state.clocks.values()):
+            works_again(state)
+    plan.flush()
+
+
+def _rests(clock: Clock) -> bool:
+    """Tell whether the engine looks at this clock later than its own instants say: its ticket was set aside."""
+    return clock.fires_at is not None and clock.fires_at not in (clock.due_at, clock.warn_at)
 
 
 def _consequences(plan: Plan, states: dict[int, State], letters: list[Notification]) -> None:

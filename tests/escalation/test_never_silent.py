@@ -4,10 +4,11 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from escalation import engine, kinds
 from escalation.engine import tick
-from escalation.models import Standing
+from escalation.models import Escalation, Standing
 from notifications.models import ContactMethod, Notification
 from tests.house import MIN, House, republish, steps_for
 from tickets.models import Event, Ticket
@@ -147,3 +148,66 @@ def test_a_dead_letter_of_an_acknowledged_step_has_no_consequence(house: House) 
 
     assert addresses(ticket) == ["aisha@example.org", "duty2@example.org"]
     assert not Notification.objects.filter(state="dead", handled_at__isnull=True).exists()
+
+
+def fail_in_the_database(kind: str, ticket: Ticket) -> None:
+    """Let the database refuse one kind of event on one ticket, as a broken row or a bug would."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'a broken row'; END $$;
+            CREATE TRIGGER broken BEFORE INSERT ON tickets_event FOR EACH ROW
+                WHEN (NEW.kind = '{kind}' AND NEW.ticket_id = {ticket.pk}) EXECUTE FUNCTION broken()
+            """
+        )
+
+
+def mend_the_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER broken ON tickets_event")
+
+
+def test_a_dead_letter_whose_consequence_fails_holds_no_other_up_and_is_tried_again(house: House) -> None:
+    good, bad = house.open(), house.open()
+    tick(now=house.now + 30 * MIN)
+    for ticket in (bad, good):
+        dead(ticket, "aisha@example.org", "duty2@example.org")
+    fail_in_the_database(kinds.DEAD_LETTER, bad)
+
+    report = tick(now=house.now + 31 * MIN)
+
+    assert report.dead_letters == 4
+    assert "duty@example.org" in addresses(good)
+    assert "duty@example.org" not in addresses(bad)
+    assert Ticket.objects.get(pk=bad.pk).set_aside_at == house.now + 31 * MIN
+    assert Notification.objects.filter(ticket=bad, kind=kinds.TELL_SET_ASIDE).exists()
+
+    # when what was broken is mended, the next try after the pause draws the consequence
+    mend_the_database()
+    assert tick(now=house.now + 31 * MIN + 29 * SECOND).dead_letters == 0
+    assert tick(now=house.now + 31 * MIN + 30 * SECOND).dead_letters == 2
+    assert "duty@example.org" in addresses(bad)
+    assert Ticket.objects.get(pk=bad.pk).set_aside_at is None
+
+
+def test_a_ticket_that_the_database_refuses_is_set_aside_and_the_others_climb(house: House) -> None:
+    tickets = [house.open() for _ in range(5)]
+    fail_in_the_database(kinds.ESCALATED, tickets[2])
+
+    report = tick(now=house.now + 30 * MIN)
+
+    assert (report.set_aside, report.steps) == (1, {"tier_time": 4})
+    assert [tier(ticket) for ticket in tickets] == [2, 2, 1, 2, 2]
+    assert Standing.objects.get(ticket=tickets[2]).set_aside_because.startswith("InternalError: a broken row")
+
+
+def test_a_ticket_with_a_clock_but_nowhere_on_a_path_is_set_aside_and_not_forgotten(house: House) -> None:
+    lost, good = house.open(), house.open()
+    Escalation.objects.filter(ticket=lost).delete()
+
+    tick(now=house.now + 30 * MIN)
+
+    assert Ticket.objects.get(pk=lost.pk).set_aside_at == house.now + 30 * MIN
+    assert Notification.objects.filter(ticket=lost, kind=kinds.TELL_SET_ASIDE).exists()
+    assert tier(good) == 2
