@@ -260,8 +260,8 @@ def _append(
     if along and not {item.ticket.id for item in new} <= {row.ticket.id for row in along}:
         raise ValueError("what is written along must cover every ticket that has an event")
     values = {
-        "ticket": plain([event.ticket_id for event in events]),
-        "kind": texts([event.kind for event in events]),
+        "ticket": plain([item.ticket.id for item in new]),
+        "kind": texts([item.kind for item in new]),
         "actor": plain([event.actor_id for event in events]),
         "at": instants([event.at for event in events]),
         "happened": instants([event.happened_at for event in events]),
