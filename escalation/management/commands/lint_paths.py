@@ -37,7 +37,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([_document(one) for one in found], indent=2, ensure_ascii=False))
         else:
             self._say(found)
-        if any(at_least(one.doubts, options["fail_on"]) for one in found):
+        if not found or any(at_least(one.doubts, options["fail_on"]) for one in found):
             raise SystemExit(1)
 
     def _say(self, found: list[Linted]) -> None:
