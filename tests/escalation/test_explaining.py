@@ -354,10 +354,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 @pytest.mark.django_db
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("trouble", ["none", "nobody at L2", "late entry", "no fallback either"])
-@pytest.mark.parametrize("owned", [True, False])
-def test_what_is_foretold_is_what_the_engine_does(
-    house: House, shape: str, trouble: str, owned: bool
-) -> None:
+def test_what_is_foretold_is_what_the_engine_does(house: House, shape: str, trouble: str) -> None:
     """Up the whole ladder and once around at the top: whoever is told is named before, and nobody else is."""
     times = {1: (10 * MIN, 30 * MIN), 2: (10 * MIN, 30 * MIN), 3: (10 * MIN, 30 * MIN), 4: (None, 30 * MIN)}
     steps = tuple(
