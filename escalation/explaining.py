@@ -133,6 +133,7 @@ class TicketExplanation:
     step: str
     path: str
     version: int | None
+    newer: Newer | None
     clocks: tuple[Explanation, ...]
     ended: tuple[Ended, ...]
 
@@ -143,9 +144,9 @@ def explain_ticket(ticket: Ticket, now: dt.datetime) -> TicketExplanation:
         "calendar_version__calendar__current", "path_version__path__current"
     )
     clocks = {clock.kind: clock for clock in rows}
-    standing = Standing.objects.filter(ticket=ticket).first()
+    standing = Standing.objects.filter(ticket=ticket).select_related("version__path__current").first()
     if standing is None:
-        return TicketExplanation("", "", None, (), ())
+        return TicketExplanation("", "", None, None, (), ())
     rules = path_rules({standing.version_id, *(clock.path_version_id for clock in clocks.values())})
     state = State(
         ticket=ticket,
@@ -203,6 +204,7 @@ def explain_ticket(ticket: Ticket, now: dt.datetime) -> TicketExplanation:
         step=state.step.name,
         path=state.path.name,
         version=state.path.number,
+        newer=_newer(standing.version, standing.version.path.current),
         clocks=tuple(sorted(explained, key=lambda line: (line.due_at or _FAR, line.kind))),
         ended=_ended(standing),
     )
@@ -314,7 +316,7 @@ class _Outlook:
         if not found.people and not found.nobody:
             return f"nobody more is told: the {step.rounds} rounds are over"
         words = self._in_words(step, found.people, nobody=found.nobody, declined=standing.declined)
-        return f"{words} (round {found.round})"
+        return f"{words}, round {found.round}"
 
     def _in_words(
         self, step: StepRule, people: Sequence[Rung], *, nobody: bool, declined: Sequence[int] = ()
@@ -326,7 +328,7 @@ class _Outlook:
             who += ["the admins"] if top or not helps else []
             return f"nobody on {self._named(step)} can be reached, so {_are_told(who)}"
         names = [person.name for person in people]
-        return f"{_are_told(names)}, of {self._named(step)}" if names else "nobody is told"
+        return _are_told(names, f" ({self._named(step)})") if names else "nobody is told"
 
     def _people(self, step: StepRule) -> list[Rung]:
         return [rung for pk in step.list_ids for rung in self.lists.get(pk, ())]
@@ -393,8 +395,8 @@ def _ended(standing: Standing) -> tuple[Ended, ...]:
     )
 
 
-def _are_told(names: Sequence[str]) -> str:
-    return f"{_joined(names)} {'is' if len(names) == 1 and names != ['the admins'] else 'are'} told"
+def _are_told(names: Sequence[str], whose: str = "") -> str:
+    return f"{_joined(names)}{whose} {'is' if len(names) == 1 and names != ['the admins'] else 'are'} told"
 
 
 def _joined(names: Iterable[str]) -> str:

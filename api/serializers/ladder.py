@@ -175,5 +175,6 @@ class ExplanationSerializer(Document):
     step = serializers.CharField(help_text="Empty for a ticket that stands on no path.")
     path = serializers.CharField()
     version = serializers.IntegerField(allow_null=True)
+    newer = NewerVersionSerializer(allow_null=True)
     clocks = ExplainedClockSerializer(many=True)
     ended = EndedClockSerializer(many=True)

@@ -253,4 +253,4 @@ def test_a_ticket_on_no_path_has_nothing_to_explain(house: House, call: Call) ->
 
     document = call(house.agent, "GET", f"tickets/{ticket.pk}/explain/").json()
 
-    assert document == {"step": "", "path": "", "version": None, "clocks": [], "ended": []}
+    assert document == {"step": "", "path": "", "version": None, "newer": None, "clocks": [], "ended": []}

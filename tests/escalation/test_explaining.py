@@ -398,18 +398,18 @@ def test_what_is_foretold_is_what_the_engine_does(house: House, shape: str, trou
 def test_the_first_clock_in_words(house: House) -> None:
     ticket = house.open(severity=2)
     then = clock_of(ticket, "tier_time", house.now).then
-    assert then == "It climbs to Network; Aisha Test and Duty L2 are told, of L2 contacts."
+    assert then == "It climbs to Network; Aisha Test and Duty L2 (L2 contacts) are told."
     assert clock_of(ticket, "first_response", house.now).then == "The lead Lena Test is told."
     escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Rights")
     clocks = {clock.kind: clock.then for clock in explained(ticket, house.now).clocks}
     assert (
-        clocks["acknowledge"] == "It climbs to Core network; Tomas Test and Duty L3 are told, of L3 contacts."
+        clocks["acknowledge"] == "It climbs to Core network; Tomas Test and Duty L3 (L3 contacts) are told."
     )
     assert clocks["tier_time"] == (
-        "If somebody has acknowledged until then, it climbs to Core network; Tomas Test and Duty L3 are told, "
-        "of L3 contacts."
+        "If somebody has acknowledged until then, it climbs to Core network; Tomas Test and Duty L3 (L3 contacts) "
+        "are told."
     )
-    assert clocks["next_telling"] == "Aisha Test and Duty L2 are told, of L2 contacts (round 2)."
+    assert clocks["next_telling"] == "Aisha Test and Duty L2 (L2 contacts) are told, round 2."
     assert clocks["resolution"].startswith("If it is still at Network then, it climbs to Core network;")
 
 
@@ -469,7 +469,7 @@ def test_the_command_prints_every_clock_with_all_that_makes_its_deadline(house: 
         f"  counted in {always.name} version 1\n",
         f"  open {house.now:%F %T} to {due:%F %T}: 30min counted",
         f"  warns {house.now + 22.5 * MIN:%F %T}, at 75 % of it",
-        "  then: It climbs to Core network; Tomas Test and Duty L3 are told, of L3 contacts.",
+        "  then: It climbs to Core network; Tomas Test and Duty L3 (L3 contacts) are told.",
         "Ended at this step\n",
         f"  Acknowledge: met {house.now:%F %T}",
     ):

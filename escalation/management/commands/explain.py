@@ -71,7 +71,7 @@ def _newer(newer: Newer | None) -> str:
         return ""
     return (
         f"; version {newer.number} is in force since {_at(newer.since)}, "
-        "applying it to open tickets moves the deadline"
+        "applying it to open tickets counts this clock anew"
     )
 
 
