@@ -19,7 +19,8 @@ from escalation.operations import publish_path, record_doubts
 from escalation.tasks import lint as lint_task
 from notifications.models import Contact, ContactList, ContactListEntry, ContactMethod
 from notifications.operations import create_contact, create_contact_list
-from tests.house import House, default_spec, republish, steps_for
+from tests.helpers import race
+from tests.house import House, build_house, default_spec, republish, steps_for
 
 pytestmark = pytest.mark.django_db
 
@@ -192,6 +193,17 @@ def test_a_path_that_is_switched_off_is_no_longer_doubted(sound: House) -> None:
     spec = replace(spec, is_active=False)
     publish_path(path_id=other.path_id, spec=spec, actor=sound.admin, now=sound.now)
     assert PathDoubt.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_linting_twice_at_once_keeps_every_doubt_once() -> None:
+    house = build_house()
+    ContactMethod.objects.update(proven_at=house.now)
+    ContactMethod.objects.filter(contact__user=house.third).update(is_active=False)
+    PathDoubt.objects.all().delete()
+    outcomes = race(*[lambda: record_doubts(now=house.now)] * 3)
+    assert [outcome for outcome in outcomes if outcome != 1] == []
+    assert PathDoubt.objects.count() == 1
 
 
 # --- the command --------------------------------------------------------------------------------------------------
