@@ -37,6 +37,7 @@ from notifications.queries import Rung, methods_of, resolve_lists
 from tickets.models import Ticket
 
 _FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
+MOST_ENDED = 8
 # Those that change the step: what is due after them at this step comes to nothing.
 _MOVING = (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE)
 _OUTCOMES = {
@@ -385,12 +386,13 @@ def _newer(
 
 
 def _ended(standing: Standing) -> tuple[Ended, ...]:
-    """Return what ended at the current step, the latest last."""
+    """Return the last few that ended at the current step, the latest last."""
     here = Q(seq=standing.seq) | Q(seq__isnull=True, stopped_at__gte=standing.since)
     rows = Clock.objects.filter(here, ticket_id=standing.ticket_id, stopped_at__isnull=False)
+    latest = rows.exclude(state__in=LIVE).order_by("-stopped_at", "-pk")[:MOST_ENDED]
     return tuple(
         Ended(row.get_kind_display(), _OUTCOMES[Clock.State(row.state)], row.stopped_at)
-        for row in rows.exclude(state__in=LIVE).order_by("stopped_at", "pk")
+        for row in reversed(latest)
         if row.stopped_at is not None
     )
 
