@@ -2,10 +2,18 @@
 
 from celery import shared_task
 
+from core.db import database_now
 from escalation import engine
+from escalation.operations import record_doubts
 
 
 @shared_task(name="escalation.tick", ignore_result=True)
 def tick(**_: object) -> None:
     """Decide what is due."""
     engine.tick()
+
+
+@shared_task(name="escalation.lint", ignore_result=True)
+def lint(**_: object) -> None:
+    """Look for what is doubtful about the paths: contacts and teams change without a path being published."""
+    record_doubts(now=database_now())

@@ -160,6 +160,8 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "bulk"
 CELERY_TASK_ROUTES = {
+    # Takes as long as it takes, and nobody waits for it: never before a tick.
+    "escalation.lint": {"queue": "bulk"},
     "escalation.*": {"queue": "engine"},
     "notifications.*": {"queue": "delivery"},
     "*": {"queue": "bulk"},
@@ -173,6 +175,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 BELAY_TICKS = {
     "escalation.tick": (1, 2),
     "notifications.tick": (1, 2),
+    "escalation.lint": (180, 180),
     "tickets.seal": (60, 60),
     "api.forget_keys": (3600, 3600),
 }

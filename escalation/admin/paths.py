@@ -18,8 +18,9 @@ from core.panels import panels_for
 from escalation.admin.choices import Choices, conditions_in_words, load_choices
 from escalation.admin.editor import MOST_STEPS, PathEditor, act, initial_spec
 from escalation.admin.forms import PROMISE_LABELS
-from escalation.admin.reading import TICKET_CAP, history_of, lint_path, tickets_on, who_is_told
-from escalation.models import EscalationPath, PathVersion
+from escalation.admin.reading import TICKET_CAP, history_of, tickets_on, who_is_told
+from escalation.linting import lint_path
+from escalation.models import EscalationPath, PathDoubt, PathVersion
 from escalation.operations.publishing import PathChanged, PathSpec, fingerprint, publish_path, spec_of
 from escalation.rules.lint import Doubt
 from escalation.rules.problems import SEVERITIES
@@ -104,7 +105,7 @@ class EscalationPathAdmin(BelayAdmin):
             spec = self._spec(request, path)
             editor = PathEditor(choices, spec=spec, seen=fingerprint(path) if path is not None else "")
             if path is not None:
-                warnings = lint_path(spec, path_id=path.pk, choices=choices)
+                warnings = lint_path(spec, path_id=path.pk)
         return TemplateResponse(
             request,
             "admin/escalation/path.html",
@@ -174,6 +175,10 @@ class EscalationPathAdmin(BelayAdmin):
             editor.put(refused)
             return None
         self._report(request, path, version)
+        doubts = PathDoubt.objects.filter(path=version.path).count()
+        if doubts:
+            text = "1 thing about it is" if doubts == 1 else f"{doubts} things about it are"
+            messages.warning(request, f"{text} worth a look: see below.")
         return version
 
     def _report(self, request: HttpRequest, before: EscalationPath | None, version: PathVersion) -> None:

@@ -1,6 +1,7 @@
 """Paths, clocks and escalations."""
 
 from escalation.models.clocks import Clock
+from escalation.models.doubts import PathDoubt
 from escalation.models.escalations import Escalation, EscalationRequest, Standing
 from escalation.models.paths import (
     EscalationPath,
@@ -16,6 +17,7 @@ __all__ = [
     "Escalation",
     "EscalationPath",
     "EscalationRequest",
+    "PathDoubt",
     "PathVersion",
     "ServiceTarget",
     "Standing",

@@ -8,6 +8,7 @@ from escalation.operations.by_hand import (
     grant_request,
     request_escalation,
 )
+from escalation.operations.doubts import record_doubts
 from escalation.operations.first_path import ensure_default_path
 from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
 from escalation.operations.publishing import PathSpec, PromiseSpec, StepSpec, publish_path
@@ -29,6 +30,7 @@ __all__ = [
     "grant_request",
     "pass_on",
     "publish_path",
+    "record_doubts",
     "record_moves",
     "request_escalation",
 ]

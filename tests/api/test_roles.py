@@ -65,6 +65,7 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("GET", "tickets/{ticket}/timeline/", None, READ_INSIDE),
     ("GET", "tickets/{ticket}/clocks/", None, READ_PUBLIC),
     ("GET", "tickets/{ticket}/escalations/", None, READ_INSIDE),
+    ("GET", "tickets/{ticket}/explain/", None, READ_INSIDE),
     ("GET", "tickets/{ticket}/notifications/", None, READ_INSIDE),
     ("POST", "tickets/{ticket}/reply/", {"body": "Hello"}, row(401, 404, 201, 404, 201, 201)),
     ("POST", "tickets/{ticket}/note/", {"body": "Psst"}, WRITE_INSIDE),

@@ -290,6 +290,9 @@ class Facts:
     updates: Tally = ZERO
     aside: Tally = ZERO
     engine_lag: dt.timedelta = dt.timedelta(0)
+    # About the paths in force, for those who lead; the grave ones are among the doubts.
+    doubts: Tally = ZERO
+    grave_doubts: Tally = ZERO
 
     @property
     def lag_text(self) -> str:

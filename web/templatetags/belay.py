@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import Tier, User
 from accounts.rules import Verb
-from core.durations import spoken
+from core.durations import spoken, written
 from core.mailsink import sink_in_use
 from tickets.models import Severity, Status
 from web.shell import THEME_COOKIE, THEMES, arrive
@@ -146,6 +146,12 @@ def duration(value: dt.timedelta | float | None) -> str:
     if value is None:
         return ""
     return spoken(value if isinstance(value, dt.timedelta) else dt.timedelta(seconds=value))
+
+
+@register.filter
+def exactly(value: dt.timedelta | None) -> str:
+    """Return a duration to the second, so that a column of them can be added up: "1h 30min"."""
+    return written(value)
 
 
 @register.simple_tag

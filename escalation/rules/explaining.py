@@ -1,0 +1,178 @@
+"""Where a deadline comes from and what follows when it is due, by the very rules that decide. Pure."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from core.durations import written
+from escalation.rules.deciding import Due, decide
+from escalation.rules.paths import PathRule, StepRule
+
+STEP_TIMES = {"acknowledge": 0, "tier_time": 1}
+PROMISE_WORDS = {
+    "first_response": "first response within",
+    "next_response": "next response within",
+    "resolution": "resolution within",
+    "stakeholder_update": "an update every",
+}
+_PROMISE_FIELDS = {"stakeholder_update": "update_every"}
+_SEVERITIES = (1, 2, 3, 4)
+
+# What happens when a clock is due.
+CLIMBS = "climbs"
+AGAIN = "again"
+TELLS_NEXT = "tells_next"
+TELLS_LEAD = "tells_lead"
+TELLS_OWNER = "tells_owner"
+REOPENS = "reopens"
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What one clock alone leads to: a step to climb to, or whom the ticket is told to."""
+
+    kind: str
+    to: StepRule | None = None
+
+
+class Tellable(Protocol):
+    """Somebody on a contact list as it resolves now."""
+
+    @property
+    def contact_id(self) -> int: ...
+    @property
+    def from_round(self) -> int: ...
+    @property
+    def reachable(self) -> bool: ...
+
+    def wanted(self, severity: int, round_number: int) -> bool:
+        """Tell whether the entry's conditions include this severity and round."""
+        ...
+
+
+T = TypeVar("T", bound=Tellable)
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class NextTold(Generic[T]):
+    """Who is told next: the round and its people; `nobody` means the fallback contact, no people that it is over."""
+
+    round: int
+    people: tuple[T, ...]
+    nobody: bool = False
+
+
+def consequence(path: PathRule, step: StepRule, due: Due) -> Consequence:
+    """Return what follows when this clock is due and no other one is: what `decide` says of it."""
+    decision = decide(path, step, (due,), due.due_at)
+    if decision.to is not None:
+        return Consequence(CLIMBS, decision.to)
+    if decision.again:
+        return Consequence(AGAIN, step)
+    if decision.tell_next:
+        return Consequence(TELLS_NEXT, step)
+    if decision.follow_up:
+        return Consequence(REOPENS)
+    return Consequence(TELLS_OWNER if decision.tell_owner else TELLS_LEAD)
+
+
+def next_told(
+    step: StepRule,
+    people: Sequence[T],
+    *,
+    severity: int,
+    wants_answer: bool,
+    round_now: int = 0,
+    base: int = 0,
+    begins: bool = True,
+    heard: Mapping[int, Collection[int]] | None = None,
+    declined: Collection[int] = (),
+) -> NextTold[T]:
+    """Return who is told next at a step that has a contact list, as the telling does (DESIGN 3, telling).
+
+    `round_now` is the last round of this seq, `base` the round before this telling began, `heard` who was told per
+    round. `begins` starts a new round whatever the last one left open.
+    """
+    told_so_far = heard or {}
+    there = [one for one in _in_order(people) if one.contact_id not in declined]
+    first = round_now + 1
+    if not any(one.reachable and one.wanted(severity, max(one.from_round, 1)) for one in there):
+        return NextTold(first, (), nobody=True)
+
+    def rest_of(number: int) -> list[T]:
+        return [
+            one
+            for one in there
+            if one.reachable
+            and one.wanted(severity, min(number - base, step.rounds))
+            and one.contact_id not in told_so_far.get(number, ())
+        ]
+
+    def told(number: int, left: Sequence[T]) -> NextTold[T]:
+        return NextTold(number, tuple(left[:1] if step.in_turn else left))
+
+    current = max(round_now, 1)
+    if step.in_turn and not begins and (left := rest_of(current)):
+        return told(current, left)
+    highest = max((one.from_round for one in there), default=1)
+    for number in range(first, first + highest + 1):
+        if not wants_answer and number - base > step.rounds:
+            return NextTold(number, ())
+        if left := rest_of(number):
+            return told(number, left)
+    return told(first, [one for one in there if one.reachable and one.wanted(severity, one.from_round)])
+
+
+def budget_source(
+    kind: str, path: PathRule, step: StepRule | None, *, severity: int, budget: dt.timedelta
+) -> str:
+    """Return where a clock's budget comes from: "SEV2 at Network: acknowledge within 10min".
+
+    A clock keeps its budget when the severity is lowered: then it names the severity that it had.
+    """
+    if kind == "follow_up":
+        days = path.follow_up_days
+        return f"followed up after {days} business {'day' if days == 1 else 'days'}"
+    if kind == "next_telling" and step is not None:
+        return f"{step.name} waits {written(step.wait)} before {'the next one' if step.in_turn else 'it tells again'}"
+    for candidate in (severity, *(other for other in _SEVERITIES if other != severity)):
+        cell = _cell(kind, path, step, candidate)
+        if cell == budget:
+            place = f"SEV{candidate} at {step.name}" if step is not None else f"SEV{candidate}"
+            then = "" if candidate == severity else f" (it was SEV{candidate} when the clock started)"
+            return f"{place}: {_cell_words(kind)} {written(budget)}{then}"
+    return f"{written(budget)}, set when the clock started"
+
+
+def shorten(
+    items: Sequence[Item], *, first: int = 3, last: int = 2
+) -> tuple[tuple[Item, ...], tuple[Item, ...], tuple[Item, ...]]:
+    """Return the beginning, what is left out in the middle, and the end; fewer than two are never left out."""
+    if len(items) <= first + last + 1:
+        return tuple(items), (), ()
+    return tuple(items[:first]), tuple(items[first:-last]), tuple(items[-last:])
+
+
+def _cell(kind: str, path: PathRule, step: StepRule | None, severity: int) -> dt.timedelta | None:
+    if kind in STEP_TIMES:
+        return step.targets.get(severity, (None, None))[STEP_TIMES[kind]] if step is not None else None
+    if kind == "request":
+        return step.acknowledge_within(severity) if step is not None else None
+    found: dt.timedelta | None = getattr(path.promised(severity), _PROMISE_FIELDS.get(kind, kind), None)
+    return found
+
+
+def _cell_words(kind: str) -> str:
+    if kind in PROMISE_WORDS:
+        return PROMISE_WORDS[kind]
+    return "work within" if kind == "tier_time" else "acknowledge within"
+
+
+def _in_order(people: Iterable[T]) -> list[T]:
+    """Return the people in list order, each once."""
+    found: dict[int, T] = {}
+    for one in people:
+        found.setdefault(one.contact_id, one)
+    return list(found.values())
