@@ -28,10 +28,10 @@ from escalation.rules.explaining import (
     Consequence,
     budget_source,
     consequence,
-    next_told,
     shorten,
 )
 from escalation.rules.paths import PathRule, StepRule
+from escalation.rules.telling import next_told
 from notifications.models import Contact, ContactList, Notification
 from notifications.queries import Rung, methods_of, resolve_lists
 from tickets.models import Ticket

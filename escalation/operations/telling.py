@@ -1,7 +1,7 @@
 """Tell the contact lists of a step: in order, in rounds, and never nobody (DESIGN 3, telling; nobody there)."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from escalation.models import Clock
 from escalation.operations.people import admins_as_contacts
 from escalation.operations.state import State
 from escalation.rules.deciding import begin_at
+from escalation.rules.telling import next_told
 from notifications.models import Notification
 from notifications.operations import Addressee, Circular
 from notifications.queries import Rung, methods_of, resolve_lists
@@ -127,54 +128,24 @@ def _alike_key(telling: Telling) -> Any:
 def _find(
     telling: Telling,
     resolved: Mapping[int, Sequence[Rung]],
-    already: dict[tuple[int, int, int], set[int]],
+    already: Mapping[int, Mapping[int, set[int]]],
 ) -> _Found:
     state, step = telling.state, telling.state.step
-    listed = (rung for list_id in step.list_ids for rung in resolved.get(list_id, ()))
-    rungs = _in_order(rung for rung in listed if rung.contact_id not in state.standing.declined)
-    if not any(
-        rung.reachable and rung.wanted(state.ticket.severity, max(rung.from_round, 1)) for rung in rungs
-    ):
-        return _Found(0, None)
-    number, recipients = _round(telling, rungs, already)
-    return _Found(number - state.standing.round, tuple(recipients))
-
-
-def _round(
-    telling: Telling, rungs: Sequence[Rung], already: dict[tuple[int, int, int], set[int]]
-) -> tuple[int, list[Recipient]]:
-    """Return the round and who is told in it; nobody when the rounds are over."""
-    state, step = telling.state, telling.state.step
-    severity = state.ticket.severity
-    wants_answer = Clock.Kind.ACKNOWLEDGE in state.clocks
-    current = max(state.standing.round, 1)
     # Rounds rise as long as the ticket is at this seq; conditions count them from when this telling began.
-    base = state.standing.round - _rounds_since_begin(telling)
-
-    def rest_of(number: int) -> list[Rung]:
-        heard = already.get((state.ticket.id, state.standing.seq, number), set())
-        return [
-            rung
-            for rung in rungs
-            if rung.reachable
-            and rung.wanted(severity, min(number - base, step.rounds))
-            and rung.contact_id not in heard
-        ]
-
-    if step.in_turn and not telling.begins and (left := rest_of(current)):
-        return current, [_recipient(left[0])]
-    first = _next_round(telling)
-    # A round whose conditions leave nobody is passed over at once: no step is silent.
-    highest = max((rung.from_round for rung in rungs), default=1)
-    for number in range(first, first + highest + 1):
-        if not wants_answer and number - base > step.rounds:
-            return number, []
-        left = rest_of(number)
-        if left:
-            return number, [_recipient(rung) for rung in (left[:1] if step.in_turn else left)]
-    # Entries wait for a round beyond the last one: the last round would stay silent for ever.
-    left = [rung for rung in rungs if rung.reachable and rung.wanted(severity, rung.from_round)]
-    return first, [_recipient(rung) for rung in (left[:1] if step.in_turn else left)]
+    found = next_told(
+        step,
+        [rung for list_id in step.list_ids for rung in resolved.get(list_id, ())],
+        severity=state.ticket.severity,
+        wants_answer=Clock.Kind.ACKNOWLEDGE in state.clocks,
+        round_now=state.standing.round,
+        base=state.standing.round - _rounds_since_begin(telling),
+        begins=telling.begins,
+        heard=already.get(state.ticket.id),
+        declined=state.standing.declined,
+    )
+    if found.nobody:
+        return _Found(0, None)
+    return _Found(found.round - state.standing.round, tuple(_recipient(rung) for rung in found.people))
 
 
 def _rounds_since_begin(telling: Telling) -> int:
@@ -315,31 +286,20 @@ def _tells_admins(telling: Telling) -> bool:
     return telling.fallback_dead or telling.state.path.after(telling.state.step) is None
 
 
-def _told_so_far(tellings: Sequence[Telling]) -> dict[tuple[int, int, int], set[int]]:
-    """Return who was told per (ticket, seq, round), for the steps that tell one after another."""
+def _told_so_far(tellings: Sequence[Telling]) -> dict[int, dict[int, set[int]]]:
+    """Return who was told per ticket and round of the present seq, for the steps that tell one after another."""
     # A telling that begins opens a round in which nobody was told yet.
     states = [telling.state for telling in tellings if telling.state.step.in_turn and not telling.begins]
-    found: dict[tuple[int, int, int], set[int]] = {}
+    found: dict[int, dict[int, set[int]]] = {}
     if states:
-        seqs = {state.ticket.id: state.standing.seq for state in states}
+        seqs = {state.ticket.pk: state.standing.seq for state in states}
         rows: Any = Notification.objects.filter(ticket_id__in=seqs, round__isnull=False).values_list(
             "ticket_id", "seq", "round", "contact_id"
         )
         for ticket_id, seq, round_number, contact_id in rows:
             if seq == seqs[ticket_id]:
-                found.setdefault((ticket_id, seq, round_number), set()).add(contact_id)
+                found.setdefault(ticket_id, {}).setdefault(round_number, set()).add(contact_id)
     return found
-
-
-def _in_order(rungs: Iterable[Rung]) -> list[Rung]:
-    """Return the rungs in list order, each contact once."""
-    seen: set[int] = set()
-    ordered = []
-    for rung in rungs:
-        if rung.contact_id not in seen:
-            seen.add(rung.contact_id)
-            ordered.append(rung)
-    return ordered
 
 
 def _recipient(rung: Rung) -> Recipient:

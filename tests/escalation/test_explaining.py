@@ -31,10 +31,10 @@ from escalation.rules.explaining import (
     TELLS_OWNER,
     budget_source,
     consequence,
-    next_told,
     shorten,
 )
 from escalation.rules.paths import PathRule, Promises, StepRule
+from escalation.rules.telling import next_told
 from notifications.models import ContactListEntry, ContactMethod, Notification
 from tests.house import HOUR, MIN, House, default_spec, republish, steps_for
 from tickets.models import Ticket
