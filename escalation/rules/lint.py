@@ -427,7 +427,7 @@ def _lint_nobody(
             ERROR if unheard else WARNING,
             f"{label} has {_rounds(step.rounds)}, but {_names(late)} {_is(late)} to be told from round "
             f"{min(entry.from_round for entry in late)} on"
-            + (": nobody is told at all." if unheard else "."),
+            + (": the fallback contact is told instead." if unheard else "."),
             "Give the step more rounds, or let them be told from an earlier one.",
             f"{field}.rounds",
             step=place,

@@ -75,7 +75,8 @@ def next_told(
     highest = max((one.from_round for one in there), default=1)
     for number in range(first, first + highest + 1):
         if not wants_answer and number - base > step.rounds:
-            return NextTold(number, ())
+            # Over; but where its rounds never had anybody to tell, no step is silent.
+            return NextTold(number, (), nobody=begins)
         if left := rest_of(number):
             return told(number, left)
     return told(first, [one for one in there if one.reachable and one.wanted(severity, one.from_round)])

@@ -1,6 +1,7 @@
 """What fails is isolated, told of and tried again; what can't be delivered moves on (DESIGN 3)."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.db import connection
 from escalation import engine, kinds
 from escalation.engine import tick
 from escalation.models import Escalation, Standing
-from notifications.models import ContactMethod, Notification
+from notifications.models import Contact, ContactMethod, Notification
 from tests.house import MIN, House, republish, steps_for
 from tickets.models import Event, Ticket
 
@@ -211,3 +212,29 @@ def test_a_ticket_with_a_clock_but_nowhere_on_a_path_is_set_aside_and_not_forgot
     assert Ticket.objects.get(pk=lost.pk).set_aside_at == house.now + 30 * MIN
     assert Notification.objects.filter(ticket=lost, kind=kinds.TELL_SET_ASIDE).exists()
     assert tier(good) == 2
+
+
+def test_a_step_whose_entries_all_wait_for_a_later_round_tells_the_fallback(house: House) -> None:
+    from notifications.models import ContactListEntry
+
+    unhurried = replace(steps_for(house)[1], targets=dict.fromkeys((1, 2, 3, 4), (None, 30 * MIN)), rounds=1)
+    republish(house, steps=(steps_for(house)[0], unhurried, *steps_for(house)[2:]))
+    ContactListEntry.objects.filter(contact_list=house.lists[2]).update(from_round=3)
+    ticket = house.open()
+
+    tick(now=house.now + 30 * MIN)
+
+    assert addresses(ticket) == ["duty@example.org"]
+
+
+def test_a_fallback_that_is_switched_off_makes_way_for_the_admins(house: House) -> None:
+    from notifications.operations import contacts_for
+
+    contacts_for([house.admin])
+    ContactMethod.objects.filter(contact__lists=house.lists[2]).update(is_active=False)
+    Contact.objects.filter(pk=house.fallback.pk).update(is_active=False)
+    ticket = house.open()
+
+    tick(now=house.now + 30 * MIN)
+
+    assert addresses(ticket) == ["ada@example.org"]
