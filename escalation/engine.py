@@ -7,13 +7,16 @@ skipped, what was decided no longer fires.
 
 import datetime as dt
 import logging
+import time
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import connection, transaction
 
 from core.db import database_now
 from escalation import kinds
+from escalation.measures import measures_of
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.operations.dead_letters import handle_dead_letters
 from escalation.operations.plan import PersonalMessage, Plan
@@ -23,7 +26,7 @@ from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
 from escalation.operations.telling import Telling
 from escalation.rules.deciding import Cause, Decision, Due, begin_at, decide
-from notifications.engine import record_tick
+from notifications.ticks import record_tick
 from tickets.models import Status, Ticket
 from tickets.operations import change_statuses, set_aside
 from tickets.timeline import Work, working
@@ -54,10 +57,17 @@ FOR NO KEY UPDATE OF t SKIP LOCKED
 class TickReport:
     """What one tick did."""
 
+    # Of this process's monotonic clock: the tick's T plus what has passed since is the time of a claim.
+    began: float = 0.0
     tickets: int = 0
     batches: int = 0
     set_aside: int = 0
     dead_letters: int = 0
+    # Wall time of each batch, and of each decided ticket the time from its earliest due instant to its claim; seconds.
+    batch_seconds: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+    # Steps taken, by what triggered them.
+    steps: Counter[str] = field(default_factory=Counter)
 
 
 def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None) -> TickReport:
@@ -67,13 +77,13 @@ def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None)
     fails is found and set aside; it holds nobody else up.
     """
     at = now or database_now()
-    report = TickReport()
+    report = TickReport(began=time.monotonic())
     position: Position | None = _START
     while position is not None:
         position = _run_batch(at, position, only, report)
     if only is None:
         report.dead_letters = handle_dead_letters(now=at)
-        record_tick("escalation", at)
+        record_tick("escalation", at, measures_of(report))
     return report
 
 
@@ -82,20 +92,28 @@ def _run_batch(
 ) -> Position | None:
     """Claim and process one batch; return where the next one starts, None when nothing was left."""
     claimed: list[tuple[dt.datetime, int, int]] = []
+    steps: Counter[str] = Counter()
+    began = time.monotonic()
     try:
         with working() as work:
             claimed = _claim(now, after, only)
             if not claimed:
                 return None
+            claimed_at = now + dt.timedelta(seconds=began - report.began)
             ids = sorted({ticket_id for _, _, ticket_id in claimed})
-            _process(work, ids, now)
+            steps = _process(work, ids, now)
     except Exception:
         if not claimed:
             raise
         log.exception("a batch of %d clocks failed; looking for the ticket", len(claimed))
         _bisect(sorted({ticket_id for _, _, ticket_id in claimed}), now, report)
     report.batches += 1
-    report.tickets += len({ticket_id for _, _, ticket_id in claimed})
+    report.batch_seconds.append(time.monotonic() - began)
+    report.steps.update(steps)
+    # The earliest of each ticket: they come in the order in which they fire.
+    earliest = {ticket_id: fires_at for fires_at, _, ticket_id in reversed(claimed)}
+    report.tickets += len(earliest)
+    report.lateness += [(claimed_at - fires_at).total_seconds() for fires_at in earliest.values()]
     fires_at, clock_id, _ = claimed[-1]
     return fires_at, clock_id
 
@@ -118,13 +136,17 @@ def _claim(
         return list(cursor.fetchall())
 
 
-def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
-    """Decide and apply everything due on these tickets, whose rows this transaction has locked."""
+def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> Counter[str]:
+    """Decide and apply everything due on these tickets, whose rows this transaction has locked.
+
+    Returns the steps taken, by trigger.
+    """
     work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
     states = load_states(work, ids)
     plan = Plan(work, now=now)
     plan.calendars.learn([state.path for state in states.values()])
     follow_ups: list[State] = []
+    steps: Counter[str] = Counter()
     for state in states.values():
         # Read again under the lock: what a click has stopped meanwhile is no longer due.
         dues = tuple(
@@ -146,6 +168,8 @@ def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
             continue
         decision = decide(state.path, state.step, dues, now)
         _apply(plan, state, decision, {due.kind: due for due in dues})
+        if decision.trigger is not None:
+            steps[decision.trigger.kind] += 1
         if decision.follow_up:
             follow_ups.append(state)
         if state.standing.failures:
@@ -160,6 +184,7 @@ def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
             now=now,
             reason="Nobody answered in time.",
         )
+    return steps
 
 
 def _apply(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -> None:
@@ -289,8 +314,7 @@ def _bisect(ids: Sequence[int], now: dt.datetime, report: TickReport) -> None:
     try:
         with working() as work:
             held = _lock_free(ids)
-            if held:
-                _process(work, held, now)
+            steps = _process(work, held, now) if held else Counter()
     except Exception as error:  # noqa: BLE001 whatever a ticket does to its processing, others go on
         if len(ids) == 1:
             _set_aside(ids[0], error, now)
@@ -299,6 +323,8 @@ def _bisect(ids: Sequence[int], now: dt.datetime, report: TickReport) -> None:
         middle = len(ids) // 2
         _bisect(ids[:middle], now, report)
         _bisect(ids[middle:], now, report)
+    else:
+        report.steps.update(steps)
 
 
 def _lock_free(ids: Sequence[int]) -> list[int]:
