@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection, transaction
 
-from core.db import database_now
+from core.db import database_now, lacks_database, lacks_lock
 from escalation import kinds
 from escalation.measures import measures_of
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
@@ -102,9 +102,13 @@ def _run_batch(
             claimed_at = now + dt.timedelta(seconds=began - report.began)
             ids = sorted({ticket_id for _, _, ticket_id in claimed})
             steps = _process(work, ids, now)
-    except Exception:
-        if not claimed:
+    except Exception as error:
+        if not claimed or lacks_database(error):
             raise
+        if lacks_lock(error):
+            # No fault of its tickets: the next tick claims them again, and others go on now.
+            log.warning("a batch of %d clocks waits for a lock that somebody else holds", len(claimed))
+            return claimed[-1][:2]
         log.exception("a batch of %d clocks failed; looking for the ticket", len(claimed))
         _bisect(sorted({ticket_id for _, _, ticket_id in claimed}), now, report)
     report.batches += 1
@@ -315,7 +319,11 @@ def _bisect(ids: Sequence[int], now: dt.datetime, report: TickReport) -> None:
         with working() as work:
             held = _lock_free(ids)
             steps = _process(work, held, now) if held else Counter()
-    except Exception as error:  # noqa: BLE001 whatever a ticket does to its processing, others go on
+    except Exception as error:
+        if lacks_database(error):
+            raise
+        if lacks_lock(error):
+            return
         if len(ids) == 1:
             _set_aside(ids[0], error, now)
             report.set_aside += 1

@@ -323,6 +323,12 @@ PROMETHEUS_EXPORT_MIGRATIONS = False
 # /metrics answers this bearer token; without one, callers on this machine only.
 BELAY_METRICS_TOKEN = env.str("BELAY_METRICS_TOKEN", default="")
 
+# Called every so many seconds while all is well; whoever watches it raises the alarm when the calls stop.
+BELAY_HEARTBEAT_URL = env.str("BELAY_HEARTBEAT_URL", default="")
+BELAY_HEARTBEAT_SECONDS = max(env.int("BELAY_HEARTBEAT_SECONDS", default=60), 1)
+# Names, addresses and networks in private address space that Belay may send requests to; public ones it always may.
+BELAY_ALLOWED_HOSTS_OUT = env.list("BELAY_ALLOWED_HOSTS_OUT", default=[])
+
 LOG_LEVEL = env.str("BELAY_LOG_LEVEL", default="INFO").upper()
 _before_rendering: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -374,6 +380,8 @@ LOGGING = {
         # Every request twice otherwise: granian's own line is enough.
         "django_structlog.middlewares.request": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # Every request with its whole address, which may hold a token.
+        "httpx": {"level": "WARNING"},
         # The sink's conversation with each mail, addresses and all.
         "mail": {"level": "WARNING"},
     },
