@@ -53,7 +53,7 @@ class Measures:
     def give_back(self, amounts: dict[Key, float]) -> None:
         """Take back what could not be written; the next tick writes it."""
         with self._guard:
-            self._amounts.update(amounts)  # type: ignore[arg-type]
+            self._amounts.update(amounts)
 
 
 def spelt(labels: dict[str, str]) -> str:

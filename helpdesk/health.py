@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+from typing import Any
 
 import django_prometheus.exports
 import redis
@@ -41,7 +42,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     vitals, problem = _look()
     late = overdue(vitals) if vitals is not None else {}
     ready = vitals is not None and not late
-    body = {
+    body: dict[str, Any] = {
         "ready": ready,
         "database": vitals is not None,
         "broker": _broker_answers(),

@@ -149,7 +149,7 @@ def _vitals(vitals: Vitals) -> Iterator[Metric]:
         "Ticks that the pacemaker ran because nobody else did.",
         labels=["engine"],
     )
-    age = GaugeMetricFamily(
+    last_one = GaugeMetricFamily(
         "belay_tick_age_seconds",
         "Time since the last completed tick; +Inf where none ever was.",
         labels=["engine"],
@@ -160,8 +160,8 @@ def _vitals(vitals: Vitals) -> Iterator[Metric]:
         ticks.add_metric([engine, WORKER], runs - by_pacemaker)
         ticks.add_metric([engine, PACEMAKER], by_pacemaker)
         steps_in.add_metric([engine], by_pacemaker)
-        age.add_metric([engine], last.age if last is not None else math.inf)
-    yield from (ticks, steps_in, age)
+        last_one.add_metric([engine], last.age if last is not None else math.inf)
+    yield from (ticks, steps_in, last_one)
 
 
 def _outbox(reading: Reading) -> Iterator[Metric]:

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from django.db import connection
 
@@ -42,7 +43,7 @@ def record_tick(name: str, started: dt.datetime, measures: Mapping[Key, float] |
     `started` is the database's clock at its beginning. Outside of any transaction: the rows are shared by all workers.
     """
     by = _ticking_as.get()
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "name": name,
         "started": started,
         "by": by,

@@ -8,6 +8,8 @@ from enum import StrEnum
 LATE = 30.0
 # The engine ticks every second and the pacemaker steps in after three: beyond this neither has helped.
 SLOW = 5.0
+# A last tick older than this is no chance any more, though nothing may be due yet.
+STILL = 10.0
 
 ENGINES = ("escalation", "notifications")
 

@@ -24,9 +24,9 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Membership, Team, Tier, User
 from accounts.rules import Reach, Scope, Verb
+from escalation import watchdog
 from escalation.models import Clock
 from escalation.models.clocks import LIVE
-from escalation.queries import engine_lag
 from notifications.models import Contact, ContactListEntry, Notification
 from tickets.models import Service, Ticket
 from tickets.querysets import TicketQuerySet, scope_filter
@@ -83,7 +83,7 @@ def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime
         untaken=counts["untaken", 0],
         updates=counts["updates", 0],
         aside=counts["aside", 0],
-        engine_lag=engine_lag(now),
+        vitals=watchdog.look(),
     )
     waiting = facts.untaken + facts.aside + facts.updates
     return Board(
