@@ -41,9 +41,12 @@ class Watcher:
     and, for deliveries, than sending a batch to servers that don't answer.
     """
 
-    def __init__(self, name: str, tick: Callable[[], object], *, patience: float) -> None:
+    def __init__(
+        self, name: str, tick: Callable[[], object], *, patience: float, every: float = EVERY
+    ) -> None:
         self.name = name
         self.patience = patience
+        self._every = every
         self._tick = tick
         self._alive_at = time.monotonic()
         # Since when it has been stepping in, how often it did, and when that was last said.
@@ -55,7 +58,7 @@ class Watcher:
     def run(self, stop: threading.Event) -> None:
         """Look once a second until told to stop; survive a lost database."""
         with connection.execute_wrapper(self._stamp):
-            while not stop.wait(EVERY):
+            while not stop.wait(self._every):
                 self._alive_at = time.monotonic()
                 try:
                     self.look()
