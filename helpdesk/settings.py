@@ -382,6 +382,7 @@ LOGGING = {
         "axes": {"level": "WARNING"},
         # Every request with its whole address, which may hold a token.
         "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
         # The sink's conversation with each mail, addresses and all.
         "mail": {"level": "WARNING"},
     },
