@@ -28,7 +28,7 @@ from notifications.ticks import PACEMAKER, WORKER
 log = logging.getLogger("belay.metrics")
 
 # Beyond it a count is only "many".
-CAP = 5000
+CAP = 2000
 WITHIN = 2.0
 
 STATES = (Notification.State.PENDING, Notification.State.SENDING, Notification.State.DEAD)
