@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 
 def database_now() -> dt.datetime:
@@ -16,6 +16,26 @@ def database_now() -> dt.datetime:
     return now.astimezone(dt.UTC)
 
 
-def is_lost() -> bool:
-    """Tell whether the connection to the database is gone, so that nobody blames the data."""
-    return not connection.is_usable()
+# Classes of SQLSTATE that say something of the server, not of the statement: connection, out of resources, system.
+_SERVER = ("08", "53", "58", "57P")
+# Not got within lock_timeout, deadlock, could not serialise: the same again, later, works.
+_LOCK = ("55P03", "40")
+
+
+def lacks_lock(error: BaseException) -> bool:
+    """Tell whether a statement failed only because somebody else held a lock."""
+    return isinstance(error, DatabaseError) and _code(error).startswith(_LOCK)
+
+
+def lacks_database(error: BaseException) -> bool:
+    """Tell whether a statement failed because the database was lost, restarted or out of resources."""
+    if isinstance(error, InterfaceError):
+        return True
+    code = _code(error)
+    return isinstance(error, DatabaseError) and (
+        code.startswith(_SERVER) or (not code and isinstance(error, OperationalError))
+    )
+
+
+def _code(error: BaseException) -> str:
+    return getattr(error.__cause__, "pgcode", None) or ""

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from django.db import connection
 
 from core.bulk import read_rows
-from core.db import database_now, is_lost
+from core.db import database_now, lacks_database, lacks_lock
 from escalation import kinds
+from escalation.measures import measures_of
 from escalation.models import Clock, Escalation, EscalationRequest
 from escalation.operations.dead_letters import handle_dead_letters
 from escalation.operations.plan import PersonalMessage, Plan
@@ -28,7 +29,7 @@ from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
 from escalation.operations.telling import Telling
 from escalation.rules.deciding import Cause, Decision, Due, begin_at, decide
-from notifications.engine import record_tick
+from notifications.ticks import record_tick
 from tickets.models import Status, Ticket
 from tickets.operations import change_statuses
 from tickets.timeline import Work, working
@@ -98,7 +99,7 @@ def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None)
         # entries of a large drain marks them dead, so that the next idle tick is one probe again.
         _run_batch(at, _START, only, report, fixed=now is not None)
     if only is None:
-        record_tick("escalation", at)
+        record_tick("escalation", at, measures_of(report))
     return report
 
 
@@ -126,10 +127,14 @@ def _run_batch(
                 claimed = replace(claimed, now=until)
             with _no_collecting():
                 _process(work, claimed.ids, claimed.now, until, done)
-    except Exception:
-        if claimed is None or is_lost():
+    except Exception as error:
+        if claimed is None or lacks_database(error):
             # The database is away: nothing is wrong with these tickets.
             raise
+        if lacks_lock(error):
+            # No fault of its tickets: the next tick claims them again, and others go on now.
+            log.warning("a batch of %d tickets waits for a lock that somebody else holds", len(claimed.ids))
+            return claimed.last
         log.exception("a batch of %d tickets failed; looking for the one", len(claimed.ids))
         done = TickReport()
         _bisect(claimed.ids, claimed.now, until, done)
@@ -362,8 +367,10 @@ def _bisect(ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: Ti
             if held:
                 _process(work, held, now, until, done)
     except Exception as error:
-        if is_lost():
+        if lacks_database(error):
             raise
+        if lacks_lock(error):
+            return
         if len(ids) == 1:
             set_ticket_aside(ticket_id=ids[0], error=error, now=now)
             report.set_aside += 1

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.core import signing
-from django.db.models import Min
 
 from accounts.models import Team, Tier, User
 from calendars.queries import hours_of, hours_of_many
@@ -229,18 +228,6 @@ def read_acknowledge_link(token: str) -> AcknowledgeLink:
     if not Contact.objects.filter(pk=contact_id).exists():
         raise BadLink("nobody is behind this link")
     return AcknowledgeLink(ticket_id=ticket_id, seq=seq, contact_id=contact_id)
-
-
-def oldest_due(now: dt.datetime) -> dt.datetime | None:
-    """Return when the oldest clock that should have fired by `now` was to fire; one index probe."""
-    oldest: dt.datetime | None = Clock.objects.filter(fires_at__lte=now).aggregate(at=Min("fires_at"))["at"]
-    return oldest
-
-
-def engine_lag(now: dt.datetime) -> dt.timedelta:
-    """Return how late the engine is: the age of the oldest due clock, zero when none is due."""
-    oldest = oldest_due(now)
-    return max(now - oldest, dt.timedelta(0)) if oldest is not None else dt.timedelta(0)
 
 
 def _bare_state(ticket: Ticket) -> State | None:

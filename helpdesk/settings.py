@@ -120,11 +120,21 @@ USE_TZ = True
 
 # --- the database ------------------------------------------------------------------------------------------
 
+# The address of our own server is computed, not asked for: importing the settings starts nothing.
+# An empty one, as docker compose passes it on, is none.
+_database = env.db_url_config(env.str("DATABASE_URL", default="") or embedded.places().database_url)
+# A server that has gone without a word (a cut cable, a failover) is noticed within half a minute, instead of hours.
+_noticed = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 DATABASES = {
     "default": {
-        # The address of our own server is computed, not asked for: importing the settings starts nothing.
-        # An empty one, as docker compose passes it on, is none.
-        **env.db_url_config(env.str("DATABASE_URL", default="") or embedded.places().database_url),
+        **_database,
+        "OPTIONS": _noticed | _database.get("OPTIONS", {}),
         "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=600),
         "CONN_HEALTH_CHECKS": True,
     }
@@ -316,6 +326,12 @@ PROMETHEUS_EXPORT_MIGRATIONS = False
 # /metrics answers this bearer token; without one, callers on this machine only.
 BELAY_METRICS_TOKEN = env.str("BELAY_METRICS_TOKEN", default="")
 
+# Called every so many seconds while all is well; whoever watches it raises the alarm when the calls stop.
+BELAY_HEARTBEAT_URL = env.str("BELAY_HEARTBEAT_URL", default="")
+BELAY_HEARTBEAT_SECONDS = max(env.int("BELAY_HEARTBEAT_SECONDS", default=60), 1)
+# Names, addresses and networks in private address space that Belay may send requests to; public ones it always may.
+BELAY_ALLOWED_HOSTS_OUT = env.list("BELAY_ALLOWED_HOSTS_OUT", default=[])
+
 LOG_LEVEL = env.str("BELAY_LOG_LEVEL", default="INFO").upper()
 _before_rendering: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -367,6 +383,9 @@ LOGGING = {
         # Every request twice otherwise: granian's own line is enough.
         "django_structlog.middlewares.request": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # Every request with its whole address, which may hold a token.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
         # The sink's conversation with each mail, addresses and all.
         "mail": {"level": "WARNING"},
     },

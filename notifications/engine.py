@@ -20,6 +20,7 @@ from notifications.models import ContactMethod, Delivery, Notification
 from notifications.operations import mail_host
 from notifications.rendering import render
 from notifications.rules import retry_after
+from notifications.ticks import record_delivery_tick, tally
 
 log = logging.getLogger("belay.delivery")
 
@@ -40,9 +41,9 @@ WITH lapsed AS MATERIALIZED (
 )
 UPDATE notifications_notification n
 SET state = 'sending', lease_token = %(token)s, lease_until = %(until)s, attempts = n.attempts + 1
-FROM (SELECT id FROM lapsed UNION ALL SELECT id FROM pending LIMIT %(batch)s) due
+FROM (SELECT id, 1 AS lapsed FROM lapsed UNION ALL SELECT id, 0 FROM pending LIMIT %(batch)s) due
 WHERE n.id = due.id
-RETURNING n.id
+RETURNING n.id, due.lapsed
 """
 
 
@@ -64,7 +65,7 @@ def tick(*, senders: int = SENDERS) -> int:
         else:
             list(_pool(senders).map(_deliver_in_thread, ids, [token] * len(ids)))
         handled += len(ids)
-    record_tick("notifications", started)
+    record_delivery_tick(started)
     return handled
 
 
@@ -78,7 +79,9 @@ def claim(*, token: uuid.UUID, now: dt.datetime, batch: int = BATCH) -> list[int
     """Lease due rows under `token` and return their ids; rows that others hold are skipped."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"token": token, "until": now + LEASE, "now": now, "batch": batch})
-        return [pk for (pk,) in cursor.fetchall()]
+        claimed = cursor.fetchall()
+    tally.count("belay_lease_expiries_total", sum(lapsed for _, lapsed in claimed))
+    return [pk for pk, _ in claimed]
 
 
 def deliver(notification_id: int, token: uuid.UUID) -> None:
@@ -113,20 +116,6 @@ def deliver(notification_id: int, token: uuid.UUID) -> None:
         _fail(row, token, f"{type(error).__name__}: {error}", for_good=False)
     else:
         _settle(row, token, state=Notification.State.SENT, answer=answer)
-
-
-def record_tick(name: str, started: dt.datetime) -> None:
-    """Write down that a tick was completed; the pacemaker and the watchdog read it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO notifications_tickrecord AS t (name, started_at, completed_at, runs)
-            VALUES (%s, %s, clock_timestamp(), 1)
-            ON CONFLICT (name) DO UPDATE SET started_at = EXCLUDED.started_at,
-                completed_at = GREATEST(t.completed_at, EXCLUDED.completed_at), runs = t.runs + 1
-            """,
-            [name, started],
-        )
 
 
 def _deliver_in_thread(notification_id: int, token: uuid.UUID) -> None:
@@ -185,6 +174,10 @@ def _settle(
                 answer=answer,
             )
             _mark_method(row, state, now)
+    if settled:
+        # Pending again: it failed and will be tried once more.
+        outcome = "failed" if state == Notification.State.PENDING else state
+        tally.count("belay_deliveries_total", channel=row.channel, outcome=str(outcome))
     if settled and state == Notification.State.DEAD:
         wake("escalation.tick")
 

@@ -4,9 +4,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Min
-
-from notifications.models import Contact, ContactListEntry, ContactMethod, Notification, TickRecord
+from notifications.models import Contact, ContactListEntry, ContactMethod, TickRecord
 from notifications.operations import contacts_for
 
 
@@ -101,18 +99,6 @@ def methods_of(contact_ids: Iterable[int]) -> dict[int, tuple[tuple[int, str, st
     return {contact_id: tuple(methods) for contact_id, methods in found.items()}
 
 
-def oldest_due(now: dt.datetime) -> dt.datetime | None:
-    """Return since when the oldest message that could go out has been waiting, None if none is."""
-    due = Notification.objects.filter(state=Notification.State.PENDING, due_at__lte=now, attempts=0)
-    oldest: dt.datetime | None = due.aggregate(oldest=Min("due_at"))["oldest"]
-    return oldest
-
-
 def last_tick(name: str) -> dt.datetime | None:
     """Return when the engine called `name` last completed a tick."""
     return TickRecord.objects.filter(pk=name).values_list("completed_at", flat=True).first()
-
-
-def unhandled_dead_letters() -> int:
-    """Return how many dead letters still wait for their consequence."""
-    return Notification.objects.filter(state=Notification.State.DEAD, handled_at__isnull=True).count()

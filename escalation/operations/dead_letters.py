@@ -6,7 +6,7 @@ import logging
 from django.db import connection
 
 from core.bulk import read_rows
-from core.db import is_lost
+from core.db import lacks_database, lacks_lock
 from escalation import kinds
 from escalation.models import Clock
 from escalation.operations.plan import Plan
@@ -47,9 +47,13 @@ def handle_dead_letters(*, now: dt.datetime, batch: int = 500) -> int:
                 if not claimed:
                     return handled
                 _handle(work, claimed, now)
-        except Exception:
-            if not claimed or is_lost():
+        except Exception as error:
+            if not claimed or lacks_database(error):
                 raise
+            if lacks_lock(error):
+                # Of no letter's making: they wait for the next tick, and the engine goes on.
+                log.warning("%d dead letters wait for a lock that somebody else holds", len(claimed))
+                return handled
             log.exception("the consequences of %d dead letters failed; looking for the one", len(claimed))
             _handle_singly(claimed, now)
         after = claimed[-1][0]
@@ -67,8 +71,10 @@ def _handle_singly(claimed: list[tuple[int, int]], now: dt.datetime) -> None:
                 if free.exists():
                     _handle(work, letters, now)
         except Exception as error:
-            if is_lost():
+            if lacks_database(error):
                 raise
+            if lacks_lock(error):
+                continue
             again = set_ticket_aside(ticket_id=ticket_id, error=error, now=now)
             waiting = Notification.objects.filter(pk__in=[pk for pk, _ in letters], handled_at__isnull=True)
             waiting.update(due_at=again)

@@ -122,6 +122,9 @@ class TickRecord(models.Model):
     completed_at = models.DateTimeField()
     started_at = models.DateTimeField()
     runs = models.PositiveBigIntegerField(default=0)
+    # Who completed the last one, and how many of all were the pacemaker's: each of those is an intervention.
+    ticked_by = models.CharField(max_length=20, default="worker")
+    pacemaker_runs = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"{self.name} at {self.completed_at:%H:%M:%S}"

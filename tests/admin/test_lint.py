@@ -205,7 +205,10 @@ def only(**changes: Any) -> Doubt:
 
 @pytest.mark.parametrize(
     ("acknowledge", "level", "words"),
-    [(10 * MIN, "warning", "from round 5 on."), (None, "error", "from round 5 on: the fallback contact is told instead.")],
+    [
+        (10 * MIN, "warning", "from round 5 on."),
+        (None, "error", "from round 5 on: the fallback contact is told instead."),
+    ],
 )
 def test_an_entry_told_only_after_the_last_round_is_never_told_as_planned(
     acknowledge: dt.timedelta | None, level: str, words: str

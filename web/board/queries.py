@@ -24,9 +24,9 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Membership, Team, Tier, User
 from accounts.rules import Reach, Scope, Verb
+from escalation import watchdog
 from escalation.models import Clock, PathDoubt
 from escalation.models.clocks import LIVE
-from escalation.queries import engine_lag
 from notifications.models import Contact, ContactListEntry, Notification
 from tickets.models import Service, Ticket
 from tickets.querysets import TicketQuerySet, scope_filter
@@ -85,7 +85,7 @@ def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime
         aside=counts["aside", 0],
         doubts=counts.get(("doubts", 0), ZERO),
         grave_doubts=counts.get(("grave_doubts", 0), ZERO),
-        engine_lag=engine_lag(now),
+        vitals=watchdog.look(),
     )
     waiting = facts.untaken + facts.aside + facts.updates
     return Board(

@@ -19,7 +19,9 @@ from accounts.models import Tier, User
 from accounts.rules import Verb
 from core.durations import spoken, written
 from core.mailsink import sink_in_use
+from escalation import watchdog
 from tickets.models import Severity, Status
+from web import alarm as alarms
 from web.shell import THEME_COOKIE, THEMES, arrive
 
 register = template.Library()
@@ -197,6 +199,24 @@ def to_acknowledge(context: Context) -> str:
     if not hasattr(request, "waiting"):
         arrive(request)
     return str(request.waiting)
+
+
+@register.simple_tag(takes_context=True)
+def hears_alarms(context: Context) -> bool:
+    """Tell whether this reader is told when the engine is behind."""
+    request = context.get("request")
+    return request is not None and alarms.hears_alarms(getattr(request, "user", None))
+
+
+@register.simple_tag(takes_context=True)
+def engine_alarm(context: Context) -> alarms.Banner | None:
+    """Return the alarm for this reader; looked at here, with what the bar counts, unless it was seen lately."""
+    request = context["request"]
+    vitals = watchdog.kept()
+    if vitals is None:
+        arrive(request)
+        vitals = watchdog.kept()
+    return alarms.banner(vitals)
 
 
 @register.simple_tag

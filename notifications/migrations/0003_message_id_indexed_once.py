@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0001_outbox"),
+        ("notifications", "0002_measures"),
         ("tickets", "0004_requester_and_organisation_indexed_once"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
