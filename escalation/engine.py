@@ -7,8 +7,9 @@ skipped, what was decided no longer fires.
 
 import datetime as dt
 import logging
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import connection, transaction
 
@@ -58,6 +59,8 @@ class TickReport:
     batches: int = 0
     set_aside: int = 0
     dead_letters: int = 0
+    # How long each batch took.
+    batch_seconds: list[float] = field(default_factory=list)
 
 
 def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None) -> TickReport:
@@ -82,6 +85,7 @@ def _run_batch(
 ) -> Position | None:
     """Claim and process one batch; return where the next one starts, None when nothing was left."""
     claimed: list[tuple[dt.datetime, int, int]] = []
+    began = time.perf_counter()
     try:
         with working() as work:
             claimed = _claim(now, after, only)
@@ -95,6 +99,7 @@ def _run_batch(
         log.exception("a batch of %d clocks failed; looking for the ticket", len(claimed))
         _bisect(sorted({ticket_id for _, _, ticket_id in claimed}), now, report)
     report.batches += 1
+    report.batch_seconds.append(time.perf_counter() - began)
     report.tickets += len({ticket_id for _, _, ticket_id in claimed})
     fires_at, clock_id, _ = claimed[-1]
     return fires_at, clock_id

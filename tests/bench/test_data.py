@@ -5,7 +5,8 @@ import datetime as dt
 import pytest
 from django.db.models import F
 
-from bench.data import build, make_due
+from bench.data import build
+from bench.due import make_due
 from core.db import database_now
 from escalation.engine import tick
 from escalation.models import Clock, Escalation
@@ -81,7 +82,7 @@ def documents_tell_the_same_times_as_rows() -> None:
 def test_the_engine_climbs_what_was_made_due() -> None:
     build(SIZE)
     now = database_now()
-    make_due(count=30, at=now.isoformat(), together=10, every=-60)
+    make_due(slices=[((now - dt.timedelta(minutes=ago)).isoformat(), 10) for ago in (3, 2, 1)])
     assert wrong_ladders() == []
 
     report = tick()
