@@ -36,7 +36,7 @@ def _against_sql(size: Size, pairs: int) -> Row:
     with clone(size.open) as database, Worker(url_of(database)) as worker:
         # To warm up both sides, then to count what one batch and what two send.
         extra = [BATCH, BATCH, BATCH, 2 * BATCH] + ([per_slice] if size.profile else [])
-        slices = _Slices(worker, [*extra, *[per_slice] * (2 * pairs)])
+        slices = Slices(worker, [*extra, *[per_slice] * (2 * pairs)])
         worker.ask("bench.reference.prepare")
         slices.drain(worker, "bench.engine.tick_once")
         slices.drain(worker, "bench.reference.drain")
@@ -71,7 +71,7 @@ def _two_workers(size: Size, pairs: int) -> Row:
     """Drain slices by one process and by two at once, in turn."""
     per_slice = size.due // (2 * pairs)
     with clone(size.open) as database, Worker(url_of(database)) as one, Worker(url_of(database)) as other:
-        slices = _Slices(one, [BATCH, BATCH, *[per_slice] * (2 * pairs)])
+        slices = Slices(one, [BATCH, BATCH, *[per_slice] * (2 * pairs)])
         for worker in (one, other):
             slices.drain(worker, "bench.engine.tick_once")
         alone, together = [], []
@@ -89,7 +89,7 @@ def _two_workers(size: Size, pairs: int) -> Row:
     }
 
 
-class _Slices:
+class Slices:
     """Tickets that are due slice after slice, a minute apart and all in the past.
 
     A slice is drained by a tick whose now lies a second after it: the tick finds nothing else due by then, so that a
