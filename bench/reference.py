@@ -87,9 +87,9 @@ WITH due AS MATERIALIZED (
 ), withdrawn AS (
     UPDATE notifications_notification n
     SET state = CASE n.state WHEN 'pending' THEN 'withdrawn' ELSE n.state END, withdrawn_at = $1
-    FROM due d
-    WHERE n."group" = 'telling:' || d.id || ':' || (d.seq - 1) AND n.state IN ('pending', 'sending')
-      AND n.withdrawn_at IS NULL
+    -- As one array: a join would be planned for the outbox as it was analysed, empty.
+    WHERE n."group" = ANY ((SELECT array_agg('telling:' || id || ':' || (seq - 1)) FROM due)::text[])
+      AND n.state IN ('pending', 'sending') AND n.withdrawn_at IS NULL
 ), overtaken AS (
     UPDATE escalation_escalationrequest r SET state = 'overtaken', answered_at = $1
     FROM due d WHERE r.ticket_id = d.id AND r.state = 'open'
