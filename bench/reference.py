@@ -123,7 +123,8 @@ WITH due AS MATERIALIZED (
     FROM people CROSS JOIN generate_series(1, 4) s (severity)
     WHERE severities = '{}' OR s.severity = ANY(severities) GROUP BY step_id, s.severity
 ), happened AS (
-    SELECT d.id, d.at, d.historic, d.event_seq, d.event_hash, k.place, k.kind, k.data,
+    SELECT d.id, d.at, d.historic, d.event_hash, d.begin_at, d.to_tier, d.to_team, d.transfers, d.work_within,
+           d.acknowledge_within, d.other_due_at, k.place, k.kind, k.data,
            d.event_seq + row_number() OVER (PARTITION BY d.id ORDER BY k.place) AS seq
     FROM due d
     JOIN contacts o ON o.step_id = d.to_id AND o.severity = d.severity
@@ -156,18 +157,17 @@ WITH due AS MATERIALIZED (
     INSERT INTO tickets_event (ticket_id, seq, kind, at, historic, data, hash)
     SELECT id, seq, kind, at, historic, data, hash FROM chained ORDER BY id, place
 ), heads AS (
-    SELECT DISTINCT ON (id) id, seq, hash FROM chained ORDER BY id, seq DESC
+    SELECT DISTINCT ON (id) * FROM chained ORDER BY id, seq DESC
 )
 UPDATE tickets_ticket t
-SET tier = d.to_tier, tier_since = d.at,
-    team_id = CASE WHEN d.transfers AND d.to_team IS NOT NULL THEN d.to_team ELSE t.team_id END,
-    assignee_id = CASE WHEN d.transfers THEN NULL ELSE t.assignee_id END,
-    event_seq = h.seq, event_hash = h.hash, last_event_at = d.at,
-    next_due_at = least(d.other_due_at, d.begin_at + d.work_within, d.begin_at + d.acknowledge_within),
-    tier_due_at = d.begin_at + d.work_within,
-    unacknowledged_since = CASE WHEN d.acknowledge_within IS NOT NULL THEN d.begin_at END
-FROM due d JOIN heads h ON h.id = d.id
-WHERE t.id = d.id
+SET tier = h.to_tier, tier_since = h.at,
+    team_id = CASE WHEN h.transfers AND h.to_team IS NOT NULL THEN h.to_team ELSE t.team_id END,
+    assignee_id = CASE WHEN h.transfers THEN NULL ELSE t.assignee_id END,
+    event_seq = h.seq, event_hash = h.hash, last_event_at = h.at,
+    next_due_at = least(h.other_due_at, h.begin_at + h.work_within, h.begin_at + h.acknowledge_within),
+    tier_due_at = h.begin_at + h.work_within,
+    unacknowledged_since = CASE WHEN h.acknowledge_within IS NOT NULL THEN h.begin_at END
+FROM heads h WHERE h.id = t.id
 """
 
 
