@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 
 import redis
@@ -72,18 +73,23 @@ def wake(*tasks: str) -> None:
     transaction.on_commit(lambda: _ring(tasks), robust=True)
 
 
+def wake_for(task: str, *, expires: float = 30, **ids: int) -> None:
+    """Ring one task about one row, by its id, once the transaction under way has committed; best effort as `wake`."""
+    transaction.on_commit(lambda: _ring((task,), expires=expires, ids=ids), robust=True)
+
+
 def live_channel() -> str:
     """Return the name of the channel that only says "look again"; one per installation."""
     return f"{settings.BELAY_PREFIX}live"
 
 
-def _ring(tasks: tuple[str, ...]) -> None:
+def _ring(tasks: tuple[str, ...], *, expires: float = 2, ids: Mapping[str, int] | None = None) -> None:
     if not settings.BELAY_WAKE or breaker.is_open():
         return
     try:
         _ringer().publish(live_channel(), b"1")
         for task in tasks:
-            _producer().send_task(task, expires=2, retry=False)
+            _producer().send_task(task, kwargs=dict(ids or {}), expires=expires, retry=False)
     except Exception as error:  # noqa: BLE001 whatever the client raises: the rows are safe, the tick comes
         breaker.trip()
         log.warning("broker not reachable, ringing pauses for %.0f s: %s", PAUSE_SECONDS, error)

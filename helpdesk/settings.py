@@ -174,6 +174,7 @@ BELAY_TICKS = {
     "escalation.tick": (1, 2),
     "notifications.tick": (1, 2),
     "tickets.seal": (60, 60),
+    "recompute.pick_up": (10, 10),
     "api.forget_keys": (3600, 3600),
 }
 

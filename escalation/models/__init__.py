@@ -10,6 +10,7 @@ from escalation.models.paths import (
     StepContactList,
     StepTarget,
 )
+from escalation.models.recomputing import RecomputeJob
 
 __all__ = [
     "Clock",
@@ -17,6 +18,7 @@ __all__ = [
     "EscalationPath",
     "EscalationRequest",
     "PathVersion",
+    "RecomputeJob",
     "ServiceTarget",
     "Standing",
     "Step",
