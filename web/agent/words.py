@@ -270,13 +270,9 @@ def _dead_letter(event: Event, names: Names) -> Words:
 def _applied(event: Event, names: Names) -> Words:
     data = event.data
     what = "its path" if data.get("what") == "path" else "the calendar"
-    moves = [_clock_move(move) for move in data.get("moved", ())]
-    return (
-        "refresh",
-        f"put it on version {data.get('to')} of {what} “{data.get('name', '')}”, before {data.get('from')}: "
-        f"{'; '.join(moves) or 'no deadline moves'}",
-        "",
-    )
+    moves = "; ".join(_clock_move(move) for move in data.get("moved", ())) or "no deadline moves"
+    version = f"version {data.get('to')} of {what} “{data.get('name', '')}”, before {data.get('from')}"
+    return "refresh", f"put it on {version}: {moves}", ""
 
 
 def _clock_move(move: Mapping[str, Any]) -> str:
