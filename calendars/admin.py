@@ -19,6 +19,7 @@ from calendars.rules import WEEKDAYS, BadHours, Hours, open_intervals, parse
 from core.admin import BelayAdmin, Section, put_refusal
 from core.db import database_now
 from core.errors import Refused
+from core.panels import panels_for
 
 # The same heading as the paths'; calendars know nothing of the apps above.
 ESCALATION = Section(10, "Escalation")
@@ -216,6 +217,9 @@ class CalendarAdmin(BelayAdmin):
             "zones": _zones(),
             "preview": preview(hours, now) if hours is not None else None,
             "versions": _history(versions)[:VERSIONS],
+            "panels": panels_for(self.panel_place, calendar)
+            if calendar is not None and not calendar.is_built_in
+            else [],
         }
         return TemplateResponse(request, "admin/calendars/calendar.html", context)
 

@@ -80,17 +80,18 @@ class Affected:
         )
         return [pk for (pk,) in rows]
 
-    def patient_count_by_version(self) -> dict[int, int] | None:
-        """Count per version for a page: None where that takes longer than a page can wait."""
+    def counts_for_page(self) -> tuple[int, dict[int, int]] | None:
+        """Count all, and per version, for a page: None where that takes longer than a page can wait."""
         try:
             with transaction.atomic():
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(PATIENCE_MS)])
                 found = self.count_by_version()
+                total = sum(found.values()) if self.of_path or len(found) < 2 else self.count()
                 with connection.cursor() as cursor:
                     # Inside a longer transaction the limit would outlive the savepoint.
                     cursor.execute("RESET statement_timeout")
-                return found
+                return total, found
         except OperationalError:
             return None
 

@@ -419,7 +419,7 @@ def test_what_older_versions_concern_is_counted_by_version(house: House, morning
     assert of_path(third).count_by_version() == {1: 2, 2: 1}
     assert of_path(second).count() == 2
     assert of_path(first or second).count() == 0
-    assert of_calendar(current).patient_count_by_version() == {1: 1}
+    assert of_calendar(current).counts_for_page() == (1, {1: 1})
     assert of_calendar(current).clocks() == {"first_response": 1, "resolution": 1, "tier_time": 1}
 
 
