@@ -9,6 +9,10 @@
     theme.addEventListener("change", () => theme.form.submit());
   }
 
+  // Another country has other parts and kinds of days: they come with the page.
+  const country = document.querySelector("#holiday-choice select[name=country]");
+  if (country) country.addEventListener("change", () => country.form.submit());
+
   // A job under way: its part of the page is fetched again each second. The keyboard stays where it is.
   const follow = async () => {
     const job = $("job");

@@ -1,5 +1,7 @@
 """Apply a version to open tickets in the admin: offered, previewed, applied, stopped, by people who may."""
 
+from dataclasses import replace
+
 import pytest
 from django.test import Client
 
@@ -8,6 +10,7 @@ from calendars.rules import parse
 from core.db import database_now
 from escalation import recomputing
 from escalation.models import RecomputeJob, Standing
+from escalation.operations import PromiseSpec
 from tests.admin.conftest import House, minutes, signed_in
 from tickets.models import Ticket
 from tickets.operations import Draft, open_ticket
@@ -21,8 +24,11 @@ def opened(house: House) -> Ticket:
 
 
 def edited(house: House) -> None:
-    steps = house.spec().steps
-    house.publish(house.path.pk, steps=(steps[0],), warn_percent=60)
+    """Publish a version with more time at the desk, less for the first response, and no second step."""
+    desk = house.spec().steps[0]
+    targets = {severity: (minutes(10 * severity), minutes(45 * severity)) for severity in (1, 2, 3, 4)}
+    promises = {s: PromiseSpec(first_response=minutes(20), resolution=minutes(240 * s)) for s in (1, 2, 3, 4)}
+    house.publish(house.path.pk, steps=(replace(desk, targets=targets),), promises=promises)
     house.path.refresh_from_db()
 
 
