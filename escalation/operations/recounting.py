@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, prefetch_related_objects
 
 from calendars.queries import hours_of
 from calendars.rules import due_business_days, elapsed
@@ -29,7 +29,8 @@ from escalation.rules.recounting import (
     UNCHANGED,
     Shift,
     Snap,
-    destination,
+    counterpart,
+    landing,
     no_sooner_than,
     shifts,
     used_anew,
@@ -55,21 +56,29 @@ def follow_path(plan: Plan, states: Sequence[State], target: PathRule, *, job_id
     Promises, and the step's clocks where the step stays the same rung, are counted anew from their own start less
     pauses, by the budgets and calendars of `target`; what it no longer has is cancelled, what it adds starts now. A
     clock that fired or was met stays so, an acknowledgement stands. A step without a counterpart is a change of path:
-    next seq, told. One query, however many tickets; the plan writes the rest.
+    next seq, told. Three queries at most, however many tickets; the plan writes the rest.
     """
     plan.calendars.learn([target])
     spent = _spent(states)
+    rungs = {
+        (path.version_id, step.id): counterpart(path, step, target)
+        for path, step in {state.standing.step_id: (state.path, state.step) for state in states}.values()
+    }
+    lost = [state.ticket for state in states if rungs[state.path.version_id, state.step.id] is None]
+    # Conditions of steps look at these.
+    prefetch_related_objects(lost, "service", "organisation")
     done = []
     for state in states:
         at = state.at(plan.now)
         before, old_path, old_step = _snaps(state, at), state.path, state.step
-        step, same = destination(old_path, old_step, target, facts_of(state.ticket), state.ticket.tier)
-        if same:
+        same = rungs[old_path.version_id, old_step.id]
+        if same is not None:
             state.path = target
             state.standing.version_id = target.version_id
-            state.standing.step_id = step.id
+            state.standing.step_id = same.id
             _recount_step(plan, state, old_step)
         else:
+            step = landing(old_path, old_step, target, facts_of(state.ticket), state.ticket.tier)
             move(
                 plan,
                 state,
@@ -88,7 +97,7 @@ def follow_path(plan: Plan, states: Sequence[State], target: PathRule, *, job_id
             _pause_as_said(plan, state)
         plan.touch(state)
         changes = shifts(state.ticket.pk, before, _snaps(state, at), at)
-        change = None if same else StepChange(state.ticket.pk, old_step.name, step.name)
+        change = StepChange(state.ticket.pk, old_step.name, state.step.name) if same is None else None
         done.append(Recounted(state.ticket.pk, changes, change))
         facts = {"what": "path", "name": target.name, "from": old_path.number, "to": target.number}
         _tell(plan, state, facts, changes, job_id)

@@ -23,20 +23,15 @@ def counterpart(old: PathRule, step: StepRule, new: PathRule) -> StepRule | None
     return min(same, key=lambda other: abs(other.position - step.position), default=None)
 
 
-def destination(
-    old: PathRule, step: StepRule, new: PathRule, facts: Facts, tier: int
-) -> tuple[StepRule, bool]:
-    """Return where a ticket at `step` of `old` stands on `new`, and whether that is the same rung.
+def landing(old: PathRule, step: StepRule, new: PathRule, facts: Facts, tier: int) -> StepRule:
+    """Return where a ticket at `step` of `old` goes on `new`, which has no counterpart of it.
 
-    Without a counterpart: the step of its name, else the first one it does not skip, at `tier` or above (DESIGN 3,
-    changes under way).
+    The step of its name, else the first one it does not skip, at `tier` or above (DESIGN 3, changes under way).
     """
-    if (found := counterpart(old, step, new)) is not None:
-        return found, True
     for other in _likely(old, step, new):
         if other.tier >= tier:
-            return other, False
-    return entry_step(new, facts, at_least=tier), False
+            return other
+    return entry_step(new, facts, at_least=tier)
 
 
 def _likely(old: PathRule, step: StepRule, new: PathRule) -> list[StepRule]:

@@ -25,7 +25,7 @@ from tickets.operations import Draft, open_tickets
 from tickets.verification import verify
 
 TICKETS = 1200
-WAIT = 60
+WAIT = 180
 
 
 @pytest.fixture
