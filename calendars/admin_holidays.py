@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.conf.locale import LANG_INFO
 
 from calendars.filling import PUBLIC, Offer, countries, days_of, offer_of
 from calendars.models import Calendar
@@ -37,7 +38,9 @@ class HolidayChoice(forms.Form):
         fields["country"].choices = countries()
         fields["subdivision"].choices = [("", "only the whole country's"), *offer.subdivisions]
         fields["categories"].choices = offer.categories
-        fields["language"].choices = [(name, name) for name in offer.languages] or [("", "its own")]
+        fields["language"].choices = [(name, language_name(name)) for name in offer.languages] or [
+            ("", "its own")
+        ]
 
     def clean(self) -> dict[str, Any] | None:
         """Refuse years that run backwards, or too many of them."""
@@ -119,6 +122,14 @@ def running_out(calendar: Calendar, today: dt.date) -> int | None:
     """Return the year after which no holidays are filled in, where that is soon or over; else None."""
     last = filled_until(calendar)
     return last if runs_out(last, today) else None
+
+
+def language_name(code: str) -> str:
+    """Return "English" for en_US; the code itself where nobody has named it."""
+    info = (
+        LANG_INFO.get(code.lower().replace("_", "-")) or LANG_INFO.get(code.partition("_")[0].lower()) or {}
+    )
+    return str(info.get("name") or info.get("name_local") or code)
 
 
 def name_of(source: Source) -> str:
