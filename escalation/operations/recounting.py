@@ -181,6 +181,8 @@ def _recount_step(plan: Plan, state: State, was: StepRule) -> None:
 def _start(plan: Plan, state: State, kind: str, budget: dt.timedelta, version_id: int) -> None:
     at = state.at(plan.now)
     plan.start(state, kind, budget, since=at, calendar_version_id=version_id, step_bound=True)
+    if _stands_still(state, kind):
+        plan.pause(state, kind)
 
 
 def _recount_promises(plan: Plan, state: State, spent: Spent) -> None:
@@ -226,10 +228,14 @@ def _follow_up_budget(state: State, clock: Clock, version_id: int) -> dt.timedel
 
 def _pause_as_said(plan: Plan, state: State) -> None:
     for kind in PAUSED_BY_WAITING:
-        if pauses_now(state):
+        if _stands_still(state, kind):
             plan.pause(state, kind)
         else:
             plan.resume(state, kind)
+
+
+def _stands_still(state: State, kind: str) -> bool:
+    return kind in PAUSED_BY_WAITING and pauses_now(state)
 
 
 def _recount_or_cancel(
