@@ -104,13 +104,17 @@ class Affected:
 
 
 def of_path(version: PathVersion) -> Affected:
-    """Return what runs by versions of the same path older than `version`; one query."""
+    """Return what runs by versions of the same path older than `version`; one query at most."""
+    if version.number == 1:
+        return Affected(True, {})
     rows = PathVersion.objects.filter(path_id=version.path_id, number__lt=version.number)
     return Affected(True, dict(rows.values_list("pk", "number")))
 
 
 def of_calendar(version: CalendarVersion) -> Affected:
-    """Return what counts by versions of the same calendar older than `version`; one query."""
+    """Return what counts by versions of the same calendar older than `version`; one query at most."""
+    if version.number == 1:
+        return Affected(False, {})
     rows = CalendarVersion.objects.filter(calendar_id=version.calendar_id, number__lt=version.number)
     return Affected(False, dict(rows.values_list("pk", "number")))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -247,6 +248,8 @@ def concerned(subject: EscalationPath | Calendar) -> dict[str, Any]:
         jobs = RecomputeJob.objects.filter(calendar=subject)
     counted = affected.counts_for_page() if affected is not None else (0, {})
     rows = jobs.select_related("path", "path_version", "calendar", "calendar_version", "requested_by")
+    at_work = Q(state__in=(_At.QUEUED, _At.RUNNING))
+    found = list(rows.annotate(at_work=at_work).order_by("-at_work", "-pk")[:LATEST])
     return {
         "subject": subject,
         "is_path": of_a_path,
@@ -254,8 +257,8 @@ def concerned(subject: EscalationPath | Calendar) -> dict[str, Any]:
         "counts": counted[1] if counted is not None else {},
         "has_older": affected is not None and bool(affected.older),
         "tickets": counted[0] if counted is not None else None,
-        "jobs": list(rows.order_by("-pk")[:LATEST]),
-        "at_work": next((job for job in rows.filter(state__in=(_At.QUEUED, _At.RUNNING))), None),
+        "jobs": found,
+        "at_work": next((job for job in found if job.at_work), None),
         "apply_url": apply_url(subject),
     }
 
