@@ -9,7 +9,9 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 import redis
 from celery import Celery
@@ -43,21 +45,29 @@ class _Breaker:
             self._until = 0.0
 
 
+class _Ring(NamedTuple):
+    """One task to be rung, given up after so many seconds, about the row of these ids or about none."""
+
+    task: str
+    expires: float = 2.0
+    ids: tuple[tuple[str, int], ...] = ()
+
+
 class _Bell:
     """What is to be rung, and the thread that does it; it starts with the first ring."""
 
     def __init__(self) -> None:
         self._guard = threading.Condition()
-        # Bounded by the number of tasks there are.
-        self._tasks: set[str] = set()
+        # Bounded by the number of tasks, and of rows that people have work done about within a second.
+        self._rings: set[_Ring] = set()
         self._wanted = False
         self._ringing = False
         self._thread: threading.Thread | None = None
 
-    def want(self, tasks: tuple[str, ...]) -> None:
-        """Ask for a ring and return at once."""
+    def want(self, rings: Iterable[_Ring]) -> None:
+        """Ask for rings and return at once."""
         with self._guard:
-            self._tasks.update(tasks)
+            self._rings.update(rings)
             self._wanted = True
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
@@ -73,10 +83,10 @@ class _Bell:
         while True:
             with self._guard:
                 self._guard.wait_for(lambda: self._wanted)
-                tasks, self._tasks = self._tasks, set()
+                rings, self._rings = self._rings, set()
                 self._wanted, self._ringing = False, True
             try:
-                _ring(sorted(tasks))
+                _ring(sorted(rings))
             finally:
                 with self._guard:
                     self._ringing = False
@@ -121,6 +131,12 @@ def wake(*tasks: str) -> None:
     transaction.on_commit(lambda: _want(tasks), robust=True)
 
 
+def wake_for(task: str, *, expires: float = 30, **ids: int) -> None:
+    """Ring one task about one row, by its id, once the transaction under way has committed; best effort as `wake`."""
+    ring = _Ring(task, expires, tuple(sorted(ids.items())))
+    transaction.on_commit(lambda: _want_rings([ring]), robust=True)
+
+
 def live_channel() -> str:
     """Return the name of the channel that only says "look again"; one per installation."""
     return f"{settings.BELAY_PREFIX}live"
@@ -132,18 +148,22 @@ def rest(*, within: float) -> bool:
 
 
 def _want(tasks: tuple[str, ...]) -> None:
+    _want_rings([_Ring(task) for task in tasks])
+
+
+def _want_rings(rings: Iterable[_Ring]) -> None:
     # While the breaker is open the ring is dropped: by the time it could be rung, a tick has come by itself.
     if settings.BELAY_WAKE and not breaker.is_open():
-        _bell.want(tasks)
+        _bell.want(rings)
 
 
-def _ring(tasks: list[str]) -> None:
+def _ring(rings: list[_Ring]) -> None:
     if breaker.is_open():
         return
     try:
         _ringer().publish(live_channel(), b"1")
-        for task in tasks:
-            _producer().send_task(task, expires=2, retry=False)
+        for task, expires, ids in rings:
+            _producer().send_task(task, kwargs=dict(ids), expires=expires, retry=False)
     except Exception as error:  # noqa: BLE001 whatever the client raises: the rows are safe, the tick comes
         breaker.trip()
         log.warning("broker not reachable, ringing pauses for %.0f s: %s", PAUSE_SECONDS, error)

@@ -16,6 +16,8 @@ REQUESTED = "escalation.requested"  # seq, request
 REQUEST_ANSWERED = "escalation.request_answered"  # seq, request, state
 SET_ASIDE = "escalation.set_aside"  # failures
 DEAD_LETTER = "escalation.dead_letter"  # notification, contact, next (method, contact or nobody)
+# what (path or calendar), name, from, to (numbers of versions), moved ([clock, outcome, from, to]), job
+APPLIED = "escalation.applied"
 
 # Notifications.
 TELL = "escalation.told"

@@ -80,8 +80,11 @@ def outlook_of(ticket: Ticket, seq: int, *, contact_id: int | None) -> Outlook |
     if standing is None or not rows or rows[-1].seq != seq:
         return None
     current = rows[-1]
-    path = path_rule(current.path_version_id or standing.version_id)
-    step = next((step for step in path.steps if step.id == current.to_step_id), path.steps[-1])
+    # Where it stands may have been put on a newer version of the path since the step began.
+    here = standing.seq == seq
+    path = path_rule(standing.version_id if here else current.path_version_id or standing.version_id)
+    step_id = standing.step_id if here else current.to_step_id
+    step = next((step for step in path.steps if step.id == step_id), path.steps[-1])
     tellings = list(
         Notification.objects.filter(ticket=ticket, seq=seq, round__isnull=False)
         .select_related("contact")

@@ -1,6 +1,7 @@
 """Reads about paths, clocks and escalations, for pages, API and the watchdog."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -12,8 +13,10 @@ from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.models.clocks import LIVE
 from escalation.operations.people import may_acknowledge_many, may_move_down
 from escalation.operations.state import State
-from escalation.paths import path_rule
+from escalation.paths import path_rule, path_rules
 from escalation.rules.clocks import share_used, used_until
+from escalation.rules.paths import PathRule
+from escalation.rules.recounting import counterpart
 from notifications.models import Contact
 from notifications.queries import Rung, resolve_lists
 from tickets.models import Ticket
@@ -108,6 +111,7 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
     teams = dict(
         Team.objects.filter(pk__in=[s.team_id for s in path.steps if s.team_id]).values_list("pk", "name")
     )
+    rungs = _rungs_of(history, path)
     held: dict[int, dt.timedelta] = {}
     since: dict[int, dt.datetime] = {}
     end_of_life = ticket.resolved_at or now
@@ -115,10 +119,10 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
         if row.to_step_id is None:
             continue
         until = following.at if following is not None else end_of_life
-        held[row.to_step_id] = held.get(row.to_step_id, dt.timedelta(0)) + max(
-            until - row.at, dt.timedelta(0)
-        )
-        since[row.to_step_id] = row.at
+        # What began under an older version counts for the same rung of this one.
+        rung = standing.step_id if row is current else rungs.get(row.to_step_id, row.to_step_id)
+        held[rung] = held.get(rung, dt.timedelta(0)) + max(until - row.at, dt.timedelta(0))
+        since[rung] = row.at
     position = next(step.position for step in path.steps if step.id == standing.step_id)
     request = EscalationRequest.objects.filter(
         ticket=ticket, seq=standing.seq, state=EscalationRequest.State.OPEN
@@ -154,6 +158,18 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
             for step in path.steps
         ),
     )
+
+
+def _rungs_of(history: Iterable[Escalation], path: PathRule) -> dict[int, int]:
+    """Return, for steps of other versions of this path, the step of this version that is the same rung."""
+    ids = {row.path_version_id for row in history if row.path_version_id is not None}
+    found = {}
+    for other in path_rules(ids - {path.version_id}).values():
+        if other.path_id == path.path_id:
+            for step in other.steps:
+                if (same := counterpart(other, step, path)) is not None:
+                    found[step.id] = same.id
+    return found
 
 
 def clocks_of(ticket: Ticket, now: dt.datetime) -> tuple[ClockView, ...]:

@@ -187,6 +187,7 @@ BELAY_TICKS = {
     "notifications.tick": (1, 2),
     "escalation.lint": (180, 180),
     "tickets.seal": (60, 60),
+    "recompute.pick_up": (10, 10),
     "api.forget_keys": (3600, 3600),
 }
 

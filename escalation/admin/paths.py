@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 
 from accounts.models import User
 from calendars.models import Calendar
@@ -19,6 +20,7 @@ from escalation.admin.choices import Choices, conditions_in_words, load_choices
 from escalation.admin.editor import MOST_STEPS, PathEditor, act, initial_spec
 from escalation.admin.forms import PROMISE_LABELS
 from escalation.admin.reading import TICKET_CAP, history_of, tickets_on, who_is_told
+from escalation.admin.recomputing import apply_url
 from escalation.linting import lint_path
 from escalation.models import EscalationPath, PathDoubt, PathVersion
 from escalation.operations.publishing import PathChanged, PathSpec, fingerprint, publish_path, spec_of
@@ -198,10 +200,13 @@ class EscalationPathAdmin(BelayAdmin):
         count = f"{TICKET_CAP} or more" if pinned > TICKET_CAP else str(pinned)
         tickets = f"{count} open {'ticket keeps' if pinned == 1 else 'tickets keep'} running by"
         its = "its" if pinned == 1 else "their"
-        text = f"Version {version.number} is in force. " + (
-            f"{tickets} {its} version." if pinned else "No open ticket runs by an older one."
-        )
-        messages.success(request, text)
+        if not pinned:
+            text = f"Version {version.number} is in force. No open ticket runs by an older one."
+            messages.success(request, text)
+            return
+        offer = f"Apply version {version.number} to {'it' if pinned == 1 else 'them'}…"
+        text = f"Version {version.number} is in force. {tickets} {its} version."
+        messages.success(request, format_html('{} <a href="{}">{}</a>', text, apply_url(path), offer))
 
 
 def _steps(editor: PathEditor, warnings: tuple[Doubt, ...]) -> list[dict[str, Any]]:

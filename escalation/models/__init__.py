@@ -11,6 +11,7 @@ from escalation.models.paths import (
     StepContactList,
     StepTarget,
 )
+from escalation.models.recomputing import RecomputeJob
 
 __all__ = [
     "Clock",
@@ -19,6 +20,7 @@ __all__ = [
     "EscalationRequest",
     "PathDoubt",
     "PathVersion",
+    "RecomputeJob",
     "ServiceTarget",
     "Standing",
     "Step",

@@ -9,6 +9,7 @@ from escalation.models import Clock
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
 from escalation.operations.steps import pauses_now
+from escalation.rules.recounting import used_anew
 from tickets.models import Ticket
 
 KINDS = (
@@ -143,17 +144,14 @@ def recompute(plan: Plan, states: Iterable[State]) -> None:
 def _rebase(plan: Plan, state: State, clock: Clock, budget: dt.timedelta, version_id: int) -> None:
     """Count a live promise anew: from its start, in the calendar that now holds, less its pauses."""
     at = state.at(plan.now)
-    hours = hours_of(version_id)
-    spans = [
-        (dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end) if end else at)
-        for start, end in clock.pauses
-    ]
     running = clock.state == Clock.State.RUNNING
-    until = clock.running_since if running and clock.running_since is not None else at
-    if not running and spans:
-        until = spans[-1][0]
-        spans = spans[:-1]
-    clock.used = elapsed(hours, clock.started_at, max(until, clock.started_at), spans)
+    clock.used = used_anew(
+        hours_of(version_id),
+        started_at=clock.started_at,
+        running_since=clock.running_since if running else None,
+        pauses=pauses_of(clock),
+        at=at,
+    )
     clock.budget = budget
     clock.calendar_version_id = version_id
     clock.path_version_id = state.path.version_id
@@ -161,6 +159,14 @@ def _rebase(plan: Plan, state: State, clock: Clock, budget: dt.timedelta, versio
     if running:
         plan.set_timing(state, clock)
     plan.write(state, clock)
+
+
+def pauses_of(clock: Clock) -> list[tuple[dt.datetime, dt.datetime | None]]:
+    """Return when a clock stood still; the last pause may still last (None)."""
+    return [
+        (dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end) if end else None)
+        for start, end in clock.pauses
+    ]
 
 
 def _make_good(plan: Plan, state: State, kind: str) -> None:

@@ -162,7 +162,7 @@ def move(
             "to_name": step.name,
             "from_tier": before.tier,
             "to_tier": step.tier,
-            "path_changed": old_path.version_id != state.path.version_id,
+            "path_changed": old_path.path_id != state.path.path_id,
             "due_at": due_at.isoformat() if due_at is not None else None,
             "late_seconds": late_by.total_seconds() if late_by is not None else None,
             "co_triggers": [cause.kind for cause in co_triggers],

@@ -35,6 +35,7 @@ _PLAIN = (
     ladder.REQUEST_ANSWERED,
     ladder.SET_ASIDE,
     ladder.DEAD_LETTER,
+    ladder.APPLIED,
 )
 
 
@@ -144,6 +145,8 @@ class _Climbs:
 
 def _is_noise(event: Event) -> bool:
     """Tell whether a change follows so plainly from what stands beside it that only the whole timeline needs it."""
+    if event.kind == ladder.APPLIED:
+        return not event.data.get("moved")
     return (
         event.kind == kinds.STATUS_CHANGED
         and event.data.get("from") == "new"

@@ -267,6 +267,27 @@ def _dead_letter(event: Event, names: Names) -> Words:
     return "mail-x", f"could not reach {who}" + (f"; {then}" if then else ""), "late"
 
 
+def _applied(event: Event, names: Names) -> Words:
+    data = event.data
+    what = "its path" if data.get("what") == "path" else "the calendar"
+    moves = "; ".join(_clock_move(move) for move in data.get("moved", ())) or "no deadline moves"
+    version = f"version {data.get('to')} of {what} “{data.get('name', '')}”, before {data.get('from')}"
+    return "refresh", f"put it on {version}: {moves}", ""
+
+
+def _clock_move(move: Mapping[str, Any]) -> str:
+    clock, outcome = _clock(move.get("clock")), move.get("outcome")
+    due, was = move.get("to"), move.get("from")
+    if outcome == "cancelled":
+        return f"{clock} no longer counts"
+    if outcome == "started":
+        return f"{clock} counts from now"
+    if due is None or was is None:
+        return f"{clock} has {'less' if outcome == 'earlier' else 'more'} time left"
+    by = abs(dt.datetime.fromisoformat(due) - dt.datetime.fromisoformat(was))
+    return f"{clock} is due {spoken(by)} {outcome}"
+
+
 _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     kinds.OPENED: _opened,
     kinds.ASSIGNED: _assigned,
@@ -290,6 +311,7 @@ _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     ladder.REQUEST_ANSWERED: _request_answered,
     ladder.SET_ASIDE: _set_aside,
     ladder.DEAD_LETTER: _dead_letter,
+    ladder.APPLIED: _applied,
 }
 
 _BECAUSE = {
