@@ -16,10 +16,10 @@ PLAIN = "test.plain"
 def plain_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let rows of this kind say what their context says."""
 
-    def render(row: Notification) -> Rendered:
+    def render(row: Notification, _known: object) -> Rendered:
         return Rendered(subject=row.context.get("subject", "Hello"), text=row.context.get("text", "Text"))
 
-    monkeypatch.setitem(rendering._renderers, PLAIN, render)
+    monkeypatch.setitem(rendering._kinds, PLAIN, rendering.Kind(render, lambda _rows: None))
 
 
 @pytest.fixture(autouse=True)
