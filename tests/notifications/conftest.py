@@ -28,5 +28,5 @@ def fresh_connections() -> Iterator[None]:
     email._hang_up()
     yield
     email._hang_up()
-    engine._pool(engine.SENDERS).shutdown()
-    engine._pool.cache_clear()
+    engine._crew(engine.SENDERS).disband()
+    engine._crew.cache_clear()
