@@ -65,11 +65,16 @@ def compose(letter: Letter) -> Rendered:
 
 def one_line(text: str, limit: int = LONGEST_SUBJECT) -> str:
     """Return `text` fit for a header: one line, no control or reordering characters, at most `limit` long."""
-    spaced = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
-    clean = " ".join(_REORDERING.sub("", spaced).split())
-    # A lone surrogate can't be encoded, and the whole mail would fail with it.
-    clean = clean.encode("utf-8", "replace").decode("utf-8")
+    if not (text.isascii() and text.isprintable()):
+        text = _harmless(text)
+    clean = " ".join(text.split())
     return clean if len(clean) <= limit else clean[: limit - 1].rstrip() + "…"
+
+
+def _harmless(text: str) -> str:
+    spaced = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
+    # A lone surrogate can't be encoded, and the whole mail would fail with it.
+    return _REORDERING.sub("", spaced).encode("utf-8", "replace").decode("utf-8")
 
 
 def page(path: str) -> str:
