@@ -25,7 +25,7 @@ from notifications.letters import (
 )
 from notifications.messages import register_promises
 from notifications.models import Contact, Notification
-from notifications.rendering import Rendered, register_renderer
+from notifications.rendering import Line, Rendered, register_line, register_renderer
 from tickets.models import Ticket
 
 # The promises a confirmation names; how often we update is told when we do.
@@ -58,6 +58,8 @@ def register() -> None:
         (kinds.TELL_SET_ASIDE, _set_aside),
     ):
         register_renderer(kind, render, load=_load)
+    for kind in (kinds.TELL, kinds.TELL_FALLBACK):
+        register_line(kind, _line, load=_load_tickets)
     register_promises(promises_of)
 
 
@@ -171,6 +173,29 @@ def _told(row: Notification, known: Known) -> Rendered:
             action_first=True,
             footer=WHY_FALLBACK if fallback else WHY_CONTACT,
         )
+    )
+
+
+def _load_tickets(rows: Sequence[Notification]) -> dict[int, Ticket]:
+    """Read what a digest's lines say of their tickets; one query."""
+    tickets = Ticket.objects.select_related("team")
+    return tickets.in_bulk({row.ticket_id for row in rows if row.ticket_id is not None})
+
+
+def _line(row: Notification, tickets: dict[int, Ticket]) -> Line:
+    """Return a repeated telling as a digest has it; a link of its own acknowledges each ticket (DESIGN 3)."""
+    ticket = tickets[row.ticket_id or 0]
+    if row.seq is None or row.contact is None:
+        raise ValueError(f"notification {row.pk} ({row.kind}) tells nobody of no step")
+    room = row.contact.kind == Contact.Kind.ROOM
+    return Line(
+        ticket_id=ticket.pk,
+        severity=ticket.severity,
+        subject=ticket.subject,
+        place=" ".join(filter(None, (Tier(ticket.tier).label, row.context.get("step_name")))),
+        waiting_since=ticket.unacknowledged_since or row.created_at,
+        action="Open" if room else "Take it",
+        url=desk_url(ticket.pk) if room else acknowledge_url(ticket.pk, row.seq, row.contact.pk),
     )
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 
@@ -22,9 +23,11 @@ from django.db import close_old_connections, connection, connections
 from core.db import database_now
 from notifications import leasing
 from notifications.channels import Envelope, Failed, FailedForGood, sender_for
+from notifications.digests import DIGEST, render_digest, settle_folded
 from notifications.leasing import Hold, Leased, claim
 from notifications.models import Notification
 from notifications.operations import mail_host
+from notifications.rendering import Rendered
 from notifications.rules import retry_after
 
 log = logging.getLogger("belay.delivery")
@@ -177,9 +180,30 @@ def send(leased: Leased) -> None:
     if held is Hold.WITHDRAWN:
         leasing.settle(leased, state=State.WITHDRAWN, answer="withdrawn before it was sent")
         return
+    if leased.row.kind == DIGEST:
+        _send_digest(leased)
+    else:
+        _send(leased, leased.render)
+
+
+def _send_digest(leased: Leased) -> None:
+    """Send a digest of what is still wanted; what it carries ends as it does."""
+    try:
+        digest = render_digest(leased.row)
+    except Exception as error:
+        log.exception("digest %s can't be sent", leased.row.pk)
+        _fail(leased, f"{type(error).__name__}: {error}", for_good=False)
+        return
+    if digest is None:
+        leasing.settle(leased, state=State.WITHDRAWN, answer="nothing was left to tell")
+        return
+    _send(leased, lambda: digest.rendered, told=digest.rows)
+
+
+def _send(leased: Leased, render: Callable[[], Rendered], *, told: Sequence[int] = ()) -> None:
     row = leased.row
     try:
-        rendered = leased.render()
+        rendered = render()
         envelope = Envelope(
             address=row.address,
             subject=rendered.subject,
@@ -190,14 +214,28 @@ def send(leased: Leased) -> None:
         )
         answer = sender_for(row.channel)(envelope)
     except FailedForGood as error:
-        _fail(leased, str(error), for_good=True)
+        _fail(leased, str(error), for_good=True, told=told)
     except Failed as error:
-        _fail(leased, str(error), for_good=False)
+        _fail(leased, str(error), for_good=False, told=told)
     except Exception as error:  # a message that can't be rendered must not stop the others
         log.exception("notification %s can't be sent", row.pk)
-        _fail(leased, f"{type(error).__name__}: {error}", for_good=False)
+        _fail(leased, f"{type(error).__name__}: {error}", for_good=False, told=told)
     else:
-        leasing.settle(leased, state=State.SENT, answer=answer)
+        _settle(leased, state=State.SENT, answer=answer, told=told)
+
+
+def _fail(leased: Leased, answer: str, *, for_good: bool, told: Sequence[int] = ()) -> None:
+    pause = None if for_good else retry_after(leased.row.attempts)
+    state = State.DEAD if pause is None else State.PENDING
+    _settle(leased, state=state, answer=answer, pause=pause, told=told)
+
+
+def _settle(
+    leased: Leased, *, state: State, answer: str, pause: dt.timedelta | None = None, told: Sequence[int] = ()
+) -> None:
+    if leased.row.kind == DIGEST and state != State.PENDING:
+        settle_folded(leased.row, told, token=leased.token, sent=state == State.SENT, answer=answer)
+    leasing.settle(leased, state=state, answer=answer, pause=pause)
 
 
 def record_tick(name: str, started: dt.datetime) -> None:
@@ -212,9 +250,3 @@ def record_tick(name: str, started: dt.datetime) -> None:
             """,
             [name, started],
         )
-
-
-def _fail(leased: Leased, answer: str, *, for_good: bool) -> None:
-    pause = None if for_good else retry_after(leased.row.attempts)
-    state = State.DEAD if pause is None else State.PENDING
-    leasing.settle(leased, state=state, answer=answer, pause=pause)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import User
 from core.wake import wake
+from notifications.digests import fold
 from notifications.models import Contact, ContactMethod, Notification
 from notifications.rendering import Prepared, Rendered
 
@@ -112,10 +113,18 @@ class Hold(Enum):
 
 
 def claim(*, token: uuid.UUID, now: dt.datetime, batch: int = BATCH) -> list[int]:
-    """Lease due rows under `token` and return their ids; rows that others hold are skipped."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"token": token, "until": now + LEASE, "now": now, "batch": batch})
-        return [pk for (pk,) in cursor.fetchall()]
+    """Lease due rows under `token` and return their ids; rows that others hold are skipped.
+
+    Repetitions that are too many for their address go into its digest instead. Empty only when nothing is due.
+    """
+    while True:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(_CLAIM, {"token": token, "until": now + LEASE, "now": now, "batch": batch})
+                claimed = [pk for (pk,) in cursor.fetchall()]
+            folded = fold(claimed, now=now)
+        if len(claimed) > len(folded) or not claimed:
+            return [pk for pk in claimed if pk not in folded]
 
 
 def load(ids: list[int], token: uuid.UUID) -> list[Leased]:

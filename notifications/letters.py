@@ -31,6 +31,14 @@ _FACT = (
     '<tr><th scope="row" align="left" valign="top" style="padding:3px 18px 3px 0;font-weight:400;opacity:.75;'
     'white-space:nowrap">{}</th><td valign="top" style="padding:3px 0">{}</td></tr>\n'
 )
+_TICKET = (
+    '<tr><td style="padding:12px 12px 12px 0;border-top:1px solid #8a94a0"><span style="font-size:14px">'
+    '<strong style="border:1px solid;border-radius:4px;padding:1px 7px">SEV{}</strong> #{}</span><br>'
+    '<strong>{}</strong><br><span style="font-size:14px">{}</span></td>'
+    '<td align="right" valign="middle" style="padding:12px 0;border-top:1px solid #8a94a0"><a href="{}" '
+    'style="display:inline-block;padding:11px 18px;border-radius:8px;background-color:#2563b8;font-size:15px;'
+    'font-weight:600;color:#ffffff;text-decoration:none;white-space:nowrap">{}</a></td></tr>\n'
+)
 _BUTTON = (
     '<table role="presentation" cellpadding="0" cellspacing="0" border="0" style="margin:18px 0 10px"><tr>'
     '<td style="background-color:#2563b8;border-radius:8px"><a href="{}" style="display:inline-block;'
@@ -59,6 +67,17 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TicketLine:
+    """One of many tickets in a mail, each with an action of its own."""
+
+    number: int
+    severity: int
+    subject: str
+    note: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """A mail before it has a form: what to act on first, then the facts, then what people wrote."""
 
@@ -69,6 +88,7 @@ class Letter:
     severity: int | None = None
     facts: tuple[tuple[str, str], ...] = ()
     passages: tuple[Passage, ...] = ()
+    tickets: tuple[TicketLine, ...] = ()
     action: Action | None = None
     link: Action | None = None
     footer: str = ""
@@ -89,6 +109,20 @@ def compose(letter: Letter) -> Rendered:
             "lead": _fill_all(_LINE, ((line,) for line in letter.lead[1:])),
             "action": _action(letter.action),
             "action_first": letter.action_first,
+            "tickets": _fill_all(
+                _TICKET,
+                (
+                    (
+                        str(line.severity),
+                        str(line.number),
+                        line.subject,
+                        line.note,
+                        line.action.url,
+                        line.action.label,
+                    )
+                    for line in letter.tickets
+                ),
+            ),
             "passages": _fill_all(_PASSAGE, ((passage.title, passage.text) for passage in letter.passages)),
             "facts": _fill_all(_FACT, letter.facts),
             "link": letter.link,
@@ -173,6 +207,7 @@ def _trimmed(letter: Letter) -> Letter:
         lead=tuple(line for line in letter.lead if line),
         facts=facts,
         passages=passages,
+        tickets=tuple(replace(line, subject=one_line(line.subject, 120)) for line in letter.tickets),
     )
 
 
@@ -196,6 +231,10 @@ def _text(letter: Letter) -> str:
     passages = [
         f"{passage.title}\n\n" + "\n".join(f"    {line}".rstrip() for line in passage.text.splitlines())
         for passage in letter.passages
+    ]
+    blocks += [
+        f"SEV{line.severity}  #{line.number}  {line.subject}\n{line.note}\n{line.action.label}: {line.action.url}"
+        for line in letter.tickets
     ]
     blocks += [*action, *passages] if letter.action_first else [*passages, *action]
     if letter.facts:

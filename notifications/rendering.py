@@ -4,6 +4,7 @@ What a batch is rendered from is loaded once for all of it: a kind comes with a 
 kinds and returns whatever its renderer wants beside the row.
 """
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,19 @@ class Rendered:
     html: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One ticket of a digest: what it is, where it stands, since when it waits (UTC), and what to do about it."""
+
+    ticket_id: int
+    severity: int
+    subject: str
+    place: str
+    waiting_since: dt.datetime
+    action: str
+    url: str
+
+
 class UnknownKind(LookupError):
     """Say that nobody registered how this kind of notification reads."""
 
@@ -41,7 +55,19 @@ class Kind:
     load: Loader
 
 
+LineMaker = Callable[[Notification, Any], Line]
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """How one kind reads as a line of a digest."""
+
+    line: LineMaker
+    load: Loader
+
+
 _kinds: dict[str, Kind] = {}
+_foldings: dict[str, Folding] = {}
 
 
 def register_renderer(kind: str, render: Renderer, *, load: Loader) -> None:
@@ -50,6 +76,32 @@ def register_renderer(kind: str, render: Renderer, *, load: Loader) -> None:
     `load` gets many rows, of several kinds where these share it, and must not ask the database once for each.
     """
     _kinds[kind] = Kind(render, load)
+
+
+def register_line(kind: str, line: LineMaker, *, load: Loader) -> None:
+    """Let repetitions of `kind` be folded into digests, and register how each reads there."""
+    _foldings[kind] = Folding(line, load)
+
+
+def foldable_kinds() -> list[str]:
+    """Return the kinds that may be folded into digests."""
+    return sorted(_foldings)
+
+
+def lines_of(rows: Sequence[Notification]) -> dict[int, Line]:
+    """Return each row's line by its id; a row that can't be read has none. Constant queries for all."""
+    by_load: dict[Loader, list[Notification]] = {}
+    for row in rows:
+        by_load.setdefault(_foldings[row.kind].load, []).append(row)
+    lines: dict[int, Line] = {}
+    for load, its_rows in by_load.items():
+        loaded = load(its_rows)
+        for row in its_rows:
+            try:
+                lines[row.pk] = _foldings[row.kind].line(row, loaded)
+            except Exception:
+                log.exception("notification %s can't be a line of a digest", row.pk)
+    return lines
 
 
 class Prepared:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
+from django.core.mail.message import MIMEMixin
 
 from notifications.channels.base import Envelope, Failed, FailedForGood
 from notifications.channels.mime import address, write_mail
@@ -73,7 +74,11 @@ class _Mail(EmailMessage):
 
     def message(self) -> Message:  # type: ignore[override]
         """Return it for a backend that prints or stores it."""
-        return message_from_bytes(self.content)
+        return message_from_bytes(self.content, _Parsed)
+
+
+class _Parsed(MIMEMixin, Message):  # type: ignore[misc]  # as Django mixes it into its own
+    """A mail as Django's backends write it out."""
 
 
 def _connection() -> BaseEmailBackend:
