@@ -18,7 +18,7 @@ from django.db import connection
 from core.db import database_now
 from core.durations import spoken
 from notifications.letters import Action, Letter, TicketLine, compose, page
-from notifications.models import Notification
+from notifications.models import Contact, Notification
 from notifications.operations import new_message_id
 from notifications.rendering import Line, Rendered, foldable_kinds, lines_of
 from notifications.rules import how_many_singly
@@ -29,8 +29,9 @@ MINUTE = dt.timedelta(minutes=1)
 # A mail that long is still taken by every server; a digest that is full goes at once and the next one opens.
 HOLDS = 1000
 
+_WHY_CONTACT = "You get this mail because you are on the contact list of these steps."
 _WHY = (
-    "More than {} messages a minute were going to you, so repetitions come in one; "
+    "You were told of each ticket before: beyond {} messages a minute, repetitions come in one mail. "
     "SEV1 and what is new to you still come one by one."
 )
 
@@ -172,7 +173,8 @@ def render_digest(row: Notification) -> Digest | None:
         return None
     # The same ticket may have been told twice within the minute.
     latest = {lines[folded.pk].ticket_id: lines[folded.pk] for folded in rows if folded.pk in lines}
-    return Digest(_letter(list(latest.values())), tuple(lines))
+    room = row.contact is not None and row.contact.kind == Contact.Kind.ROOM
+    return Digest(_letter(list(latest.values()), room=room), tuple(lines))
 
 
 def settle_folded(
@@ -251,30 +253,36 @@ def _new_digest(first: int, *, now: dt.datetime) -> Notification:
     )
 
 
-def _letter(lines: Sequence[Line]) -> Rendered:
+def _letter(lines: Sequence[Line], *, room: bool) -> Rendered:
     now = database_now()
     ordered = sorted(lines, key=lambda line: (line.severity, line.waiting_since, line.ticket_id))
-    worst, count = ordered[0], len(ordered)
-    tickets = "1 ticket still waits" if count == 1 else f"{count} tickets still wait"
+    waits = [spoken(max(now - line.waiting_since, dt.timedelta(0))) for line in ordered]
+    longest = spoken(max(now - min(line.waiting_since for line in ordered), dt.timedelta(0)))
+    one = len(ordered) == 1
+    tickets = "1 ticket still waits" if one else f"{len(ordered)} tickets still wait"
     return compose(
         Letter(
-            subject=f"[SEV{worst.severity}] {tickets} for you",
+            subject=f"[SEV{ordered[0].severity}] {tickets} for you",
             title=f"{tickets} for you",
             lead=(
-                "Nobody has taken them yet." if count > 1 else "Nobody has taken it yet.",
-                f"You were told of each before. {_WHY.format(settings.BELAY_DIGEST_ABOVE)}",
+                f"Nobody has taken it for {longest}."
+                if one
+                else f"Nobody has taken them yet; the longest has waited {longest}.",
+                "Each link asks for your sign-in: this mail went to a room."
+                if room
+                else "Each link opens a page with one button; no sign-in. Opening it takes nothing yet.",
             ),
             tickets=tuple(
                 TicketLine(
                     number=line.ticket_id,
                     severity=line.severity,
                     subject=line.subject,
-                    note=f"{line.place} · waiting {spoken(max(now - line.waiting_since, dt.timedelta(0)))}",
+                    note=f"{line.place} · waiting {wait}",
                     action=Action(line.action, line.url),
                 )
-                for line in ordered
+                for line, wait in zip(ordered, waits, strict=True)
             ),
-            link=Action("All of them on the board", page("/board/")),
-            footer="You get this mail because you are on the contact list of these steps.",
+            link=Action("The board", page("/board/")),
+            footer=f"{_WHY_CONTACT} {_WHY.format(settings.BELAY_DIGEST_ABOVE)}",
         )
     )
