@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 
 from core.db import database_now
 from core.durations import spoken
@@ -191,7 +192,9 @@ def settle_folded(
         "sent": sent,
         "answer": f"in digest {row.pk}: {answer}"[:500],
     }
-    waiting = Notification.objects.filter(folded_into=row, state=State.FOLDED)
+    # A withdrawal that held rows as we passed may have ended by now: they were told, and are ours to settle too.
+    called_off = Q(state=State.WITHDRAWN, pk__in=list(told) if sent else [])
+    waiting = Notification.objects.filter(Q(state=State.FOLDED) | called_off, folded_into=row)
     ours = Notification.objects.filter(pk=row.pk, lease_token=token)
     while True:
         with connection.cursor() as cursor:

@@ -12,12 +12,13 @@ from typing import Any
 from django.db import connection, transaction
 
 from accounts.models import User
+from core.db import PreparedStatement
 from core.wake import wake
 from notifications.digests import fold
 from notifications.models import Contact, ContactMethod, Notification
 from notifications.rendering import Prepared, Rendered
 
-BATCH = 100
+BATCH = 200
 # Longer than any send may take (the channel's own time-out is far shorter), short enough to matter at 03:00.
 LEASE = dt.timedelta(seconds=60)
 # What a send has at least in hand; a lease is renewed only where less is left, for that costs a commit.
@@ -43,7 +44,10 @@ RETURNING n.id
 """
 
 # Nothing is written while the lease has enough left: most sends cost a read here.
-_HOLD = """
+_HOLD = PreparedStatement(
+    "belay_hold",
+    {"id": "bigint", "token": "uuid", "in_hand": "interval", "lease": "interval"},
+    """
 WITH held AS MATERIALIZED (
     SELECT id, withdrawn_at, lease_until >= statement_timestamp() + %(in_hand)s AS in_hand
     FROM notifications_notification WHERE id = %(id)s AND lease_token = %(token)s AND state = 'sending'
@@ -53,10 +57,14 @@ WITH held AS MATERIALIZED (
     RETURNING n.id
 )
 SELECT withdrawn_at IS NOT NULL FROM held WHERE in_hand OR EXISTS (SELECT FROM renewed)
-"""
+""",
+)
 
 # Withdrawn while it was on the wire: nobody waits for another attempt, nor for what a dead letter causes.
-_SETTLE = """
+_SETTLE = PreparedStatement(
+    "belay_settle",
+    {"id": "bigint", "token": "uuid", "state": "text", "answer": "text", "pause": "interval"},
+    """
 WITH settled AS (
     UPDATE notifications_notification n
     SET state = CASE WHEN n.withdrawn_at IS NOT NULL AND %(state)s IN ('pending', 'dead') THEN 'withdrawn'
@@ -80,7 +88,8 @@ WITH settled AS (
     FROM settled WHERE %(state)s <> 'withdrawn'
 )
 SELECT state FROM settled
-"""
+""",
+)
 
 # Proven by the first success, failing since the first dead letter.
 _MARK = """
@@ -145,9 +154,7 @@ def load(ids: list[int], token: uuid.UUID) -> list[Leased]:
 def hold(leased: Leased) -> Hold:
     """Re-check that the lease is still ours and its row still wanted; a lease that runs low is renewed."""
     values: dict[str, Any] = {"id": leased.row.pk, "token": leased.token, "lease": LEASE, "in_hand": IN_HAND}
-    with connection.cursor() as cursor:
-        cursor.execute(_HOLD, values)
-        found = cursor.fetchone()
+    found = _HOLD.fetch_one(values)
     if found is None:
         return Hold.LOST
     return Hold.WITHDRAWN if found[0] else Hold.OURS
@@ -166,9 +173,7 @@ def settle(leased: Leased, *, state: str, answer: str, pause: dt.timedelta | Non
         "answer": answer.replace("\0", "")[:LONGEST_ANSWER],
         "pause": pause or dt.timedelta(0),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, values)
-        settled = cursor.fetchone()
+    settled = _SETTLE.fetch_one(values)
     if settled is None:
         return False
     _mark_method(leased.row.method, state)
