@@ -296,6 +296,8 @@ vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("BELAY_MAIL_FROM", default=f"Belay <belay@{_public.hostname}>")
 BELAY_MAIL_DIR = BELAY_VAR / "mail"
+# So many messages a minute to one address of a contact; what repeats beyond them comes in one digest. 0: never.
+BELAY_DIGEST_ABOVE = env.int("BELAY_DIGEST_ABOVE", default=20)
 
 # --- the API -----------------------------------------------------------------------------------------------
 

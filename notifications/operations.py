@@ -145,11 +145,13 @@ def withdraw(*, groups: Iterable[str], now: dt.datetime) -> int:
         return 0
     state = Notification.State
     live = Notification.objects.filter(
-        group__in=wanted, state__in=(state.PENDING, state.SENDING), withdrawn_at__isnull=True
+        group__in=wanted,
+        state__in=(state.PENDING, state.SENDING, state.FOLDED),
+        withdrawn_at__isnull=True,
     )
     # One statement: between two, a failed attempt could put a row back from sending to pending, seen by neither.
     return live.update(
-        state=Case(When(state=state.PENDING, then=Value(state.WITHDRAWN.value)), default=F("state")),
+        state=Case(When(state=state.SENDING, then=F("state")), default=Value(state.WITHDRAWN.value)),
         withdrawn_at=now,
     )
 
