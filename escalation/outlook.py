@@ -190,8 +190,9 @@ class _Sources:
         """Return the path that was in force at `seq`."""
         current, standing = self.at(ticket_id, seq), self.standings[ticket_id]
         # Where it stands may have been put on a newer version of the path since the step began.
-        here = current is None or standing.seq == seq
-        return path_rule(standing.version_id if here else current.path_version_id or standing.version_id)
+        if current is None or standing.seq == seq:
+            return path_rule(standing.version_id)
+        return path_rule(current.path_version_id or standing.version_id)
 
     def step(self, ticket_id: int, seq: int) -> StepRule:
         """Return the step that the ticket was at."""
