@@ -14,6 +14,7 @@ DUE = "escalation.due"  # clock, due_at, late_seconds
 FOLLOWED_UP = "escalation.followed_up"  # from (status)
 REQUESTED = "escalation.requested"  # seq, request
 REQUEST_ANSWERED = "escalation.request_answered"  # seq, request, state
+CONSULTED = "escalation.consulted"  # seq, to, to_name, to_tier, contacts, fallback
 SET_ASIDE = "escalation.set_aside"  # failures
 DEAD_LETTER = "escalation.dead_letter"  # notification, contact, next (method, contact or nobody)
 
@@ -24,4 +25,5 @@ TELL_LEAD = "escalation.lead"
 TELL_OWNER = "escalation.owner"
 TELL_REQUEST = "escalation.requested"
 TELL_ANSWER = "escalation.answered"
+TELL_CONSULT = "escalation.consulted"
 TELL_SET_ASIDE = "escalation.set_aside"

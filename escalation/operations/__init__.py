@@ -8,12 +8,14 @@ from escalation.operations.by_hand import (
     grant_request,
     request_escalation,
 )
+from escalation.operations.consulting import Consultation, consult
 from escalation.operations.first_path import ensure_default_path
 from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
 from escalation.operations.publishing import PathSpec, PromiseSpec, StepSpec, publish_path
 
 __all__ = [
     "AlreadyAcknowledged",
+    "Consultation",
     "LoggedMove",
     "LoggedTaking",
     "Moved",
@@ -22,6 +24,7 @@ __all__ = [
     "PromiseSpec",
     "StepSpec",
     "acknowledge",
+    "consult",
     "decline_request",
     "deescalate",
     "ensure_default_path",

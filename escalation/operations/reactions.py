@@ -8,6 +8,7 @@ from django.db.models import prefetch_related_objects
 from accounts.models import User
 from escalation.models import Clock, Escalation
 from escalation.operations.acknowledging import apply_acknowledgement, takes_ticket
+from escalation.operations.groups import groups_of_step
 from escalation.operations.people import may_acknowledge_many
 from escalation.operations.plan import Plan
 from escalation.operations.promises import (
@@ -181,7 +182,7 @@ def _converse(plan: Plan, state: State, event: Event) -> None:
 
 def _finish(plan: Plan, state: State) -> None:
     finish(plan, state)
-    plan.withdrawn.add(state.group)
+    plan.withdrawn |= {state.group, *groups_of_step(state.ticket.pk, state.standing.seq)}
     plan.overtaken[state.ticket.pk] = "overtaken"
     plan.touch(state)
 

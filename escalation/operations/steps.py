@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from accounts.models import User
 from escalation import kinds
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.operations.groups import groups_of_step
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
 from escalation.operations.telling import Telling
@@ -101,7 +102,7 @@ def move(
     if Clock.Kind.REQUEST in state.clocks:
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
     plan.overtaken[state.ticket.pk] = request_becomes
-    plan.withdrawn.add(state.group)
+    plan.withdrawn |= {state.group, *groups_of_step(state.ticket.pk, state.standing.seq)}
 
     standing = state.standing
     standing.seq += 1

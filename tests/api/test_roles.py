@@ -76,6 +76,12 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", "tickets/{ticket}/tags/add/", {"tags": ["vpn"]}, WORK),
     ("POST", "tickets/{ticket}/tags/remove/", {"tags": ["vpn"]}, WORK),
     ("POST", "tickets/{ticket}/escalate/", {"seq": 0, "reason": "Rights"}, WRITE_INSIDE),
+    (
+        "POST",
+        "tickets/{ticket}/consult/",
+        {"seq": 0, "to_position": 2, "question": "Which rule?"},
+        WRITE_INSIDE,
+    ),
     ("POST", "tickets/{ticket}/request-escalation/", {"reason": "Soon!"}, row(401, 404, 201, 404, 201, 201)),
     ("GET", "escalations/", None, LIST_INSIDE),
     ("GET", "clocks/", None, LIST_INSIDE),

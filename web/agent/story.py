@@ -33,6 +33,7 @@ _PLAIN = (
     ladder.FOLLOWED_UP,
     ladder.REQUESTED,
     ladder.REQUEST_ANSWERED,
+    ladder.CONSULTED,
     ladder.SET_ASIDE,
     ladder.DEAD_LETTER,
 )
@@ -167,9 +168,10 @@ def _climb(event: Event, names: Names, held: dt.timedelta) -> Line:
 
 
 def reason_of(event: Event) -> str:
-    """Return the reason that somebody gave, if it has not been erased."""
+    """Return the reason that somebody gave or what they asked, if it has not been erased."""
     payload = getattr(event, "payload", None)
-    return str(payload.text.get("reason", "")) if payload is not None else ""
+    text = payload.text if payload is not None else {}
+    return str(text.get("reason") or text.get("question") or "")
 
 
 def _files_of(events: Iterable[Event]) -> dict[int, list[Attachment]]:
@@ -197,7 +199,7 @@ def names_for(events: Sequence[Event], *, whole: bool) -> Names:
                 teams |= _ids(data.get("team"))
             case kinds.FIELD_CHANGED if whole and data.get("field") == "requester":
                 users |= _ids(data.get("from"), data.get("to"))
-            case ladder.TOLD:
+            case ladder.TOLD | ladder.CONSULTED:
                 contacts |= _ids(*data.get("contacts", ()))
             case ladder.ACKNOWLEDGED | ladder.PASSED_ON | ladder.DEAD_LETTER:
                 contacts |= _ids(data.get("contact"))

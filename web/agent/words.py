@@ -252,6 +252,13 @@ def _request_answered(event: Event, names: Names) -> Words:
     return "hand-stop", words.get(state, f"answered the wish for escalation ({state})"), ""
 
 
+def _consulted(event: Event, names: Names) -> Words:
+    data = event.data
+    who = ", ".join(names.contacts(data.get("contacts", ()))) or "nobody"
+    instead = " in their place, since nobody there can be reached" if data.get("fallback") else ""
+    return "help", f"asked {_step(data, 'to')} for help: {who} was told{instead}", ""
+
+
 def _set_aside(event: Event, names: Names) -> Words:
     return (
         "alert-triangle",
@@ -288,6 +295,7 @@ _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     ladder.FOLLOWED_UP: _followed_up,
     ladder.REQUESTED: _requested,
     ladder.REQUEST_ANSWERED: _request_answered,
+    ladder.CONSULTED: _consulted,
     ladder.SET_ASIDE: _set_aside,
     ladder.DEAD_LETTER: _dead_letter,
 }
