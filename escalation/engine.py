@@ -18,6 +18,7 @@ from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.operations.dead_letters import handle_dead_letters
 from escalation.operations.plan import PersonalMessage, Plan
 from escalation.operations.promises import start_promise
+from escalation.operations.sending_back import pursue_questions
 from escalation.operations.set_aside import tell_of_set_aside
 from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
@@ -125,6 +126,7 @@ def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
     plan = Plan(work, now=now)
     plan.calendars.learn([state.path for state in states.values()])
     follow_ups: list[State] = []
+    questions: list[State] = []
     for state in states.values():
         # Read again under the lock: what a click has stopped meanwhile is no longer due.
         dues = tuple(
@@ -148,8 +150,13 @@ def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
         _apply(plan, state, decision, {due.kind: due for due in dues})
         if decision.follow_up:
             follow_ups.append(state)
+        if decision.pursue_question and Clock.Kind.QUESTION in state.clocks:
+            # A step taken at the same claim has overtaken it.
+            questions.append(state)
         if state.standing.failures:
             _works_again(state)
+    if questions:
+        pursue_questions(plan, questions)
     plan.flush()
     if follow_ups:
         # Waiting has lasted long enough: the ticket is open again, its own clocks run on (DESIGN 3, waiting).

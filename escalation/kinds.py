@@ -15,6 +15,10 @@ FOLLOWED_UP = "escalation.followed_up"  # from (status)
 REQUESTED = "escalation.requested"  # seq, request
 REQUEST_ANSWERED = "escalation.request_answered"  # seq, request, state
 CONSULTED = "escalation.consulted"  # seq, to, to_name, to_tier, contacts, fallback
+SENT_BACK = "escalation.sent_back"  # seq, question, to (user): nothing moves
+QUESTION_PASSED = "escalation.question_passed"  # seq, question, to (user): the sender's lead is asked
+QUESTION_UNANSWERED = "escalation.question_unanswered"  # seq, question
+QUESTION_ANSWERED = "escalation.question_answered"  # seq, question
 SET_ASIDE = "escalation.set_aside"  # failures
 DEAD_LETTER = "escalation.dead_letter"  # notification, contact, next (method, contact or nobody)
 
@@ -26,4 +30,6 @@ TELL_OWNER = "escalation.owner"
 TELL_REQUEST = "escalation.requested"
 TELL_ANSWER = "escalation.answered"
 TELL_CONSULT = "escalation.consulted"
+TELL_QUESTION = "escalation.question"
+TELL_QUESTION_ANSWER = "escalation.question_answer"
 TELL_SET_ASIDE = "escalation.set_aside"

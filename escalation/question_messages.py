@@ -6,21 +6,26 @@ from accounts.models import Tier
 from core.db import database_now
 from core.durations import spoken
 from escalation import kinds
-from escalation.models import Standing
-from escalation.wording import mark, situation, ticket_of
-from notifications.letters import Action, Letter, Passage, compose, desk_url
+from escalation.models import Clock, HandoffQuestion, Standing
+from escalation.models.clocks import LIVE
+from escalation.wording import mark, reader_zone, situation, ticket_of
+from notifications.letters import Action, Letter, Passage, compose, desk_url, moment
 from notifications.models import Contact, Notification
 from notifications.rendering import Rendered, register_renderer
 from tickets.models import Event, Ticket
 
 WHY_CONSULTED = "You get this mail because you are on the contact list of the step that was asked."
 WHY_STAND_IN = "You get this mail because nobody of the step that was asked can be reached."
+WHY_SENDER = "You get this mail because you escalated the ticket, or lead whoever did."
+WHY_ASKER = "You get this mail because you asked, or lead the people who hold the ticket."
 ERASED = "(These words have been erased.)"
 
 
 def register() -> None:
     """Register how each kind of these mails reads; called from `ready()`."""
     register_renderer(kinds.TELL_CONSULT, _consulted)
+    register_renderer(kinds.TELL_QUESTION, _asked)
+    register_renderer(kinds.TELL_QUESTION_ANSWER, _answered)
 
 
 def _consulted(row: Notification) -> Rendered:
@@ -56,6 +61,67 @@ def _consulted(row: Notification) -> Rendered:
             footer=WHY_STAND_IN if event.data.get("fallback") else WHY_CONSULTED,
         )
     )
+
+
+def _asked(row: Notification) -> Rendered:
+    """Render a question about a handoff, for its sender or, when they don't answer, for their lead."""
+    ticket, now, zone = ticket_of(row), database_now(), reader_zone(row)
+    question = _question_of(row, ticket)
+    clock = Clock.objects.filter(ticket=ticket, kind=Clock.Kind.QUESTION, state__in=LIVE).first()
+    until = f"Please answer by {moment(clock.due_at, zone, now)}." if clock and clock.due_at else ""
+    passed = row.context.get("what") == "still_open"
+    lead = (
+        f"{question.asked_to} escalated this ticket and has not answered. Can you?"
+        if passed
+        else f"{question.asked_by} has a question about your handoff. The ticket stays where it is."
+    )
+    return compose(
+        Letter(
+            subject=f"{mark(ticket)} — {question.asked_by} asks about the handoff",
+            title=ticket.subject,
+            number=ticket.pk,
+            severity=ticket.severity,
+            lead=(lead, until),
+            passages=(Passage(f"{question.asked_by} asks", question.question),),
+            action=Action("Answer on the ticket", desk_url(ticket.pk), "A note is enough."),
+            facts=situation(ticket),
+            footer=WHY_SENDER,
+        )
+    )
+
+
+def _answered(row: Notification) -> Rendered:
+    """Render what came of a question: the answer for whoever asked, or that there is none for the step's lead."""
+    ticket = ticket_of(row)
+    question = _question_of(row, ticket)
+    entry = question.answer
+    if entry is None:
+        ending = "nobody answers about the handoff"
+        lead = f"{question.asked_by} asked {question.asked_to} about the handoff. Neither they nor their lead answered."
+        passage = Passage(f"{question.asked_by} asks", question.question)
+    else:
+        ending = f"{question.answered_by} answered about the handoff"
+        lead = f"{question.answered_by} answered your question."
+        words = ERASED if entry.erased_at else "\n\n".join(filter(None, (entry.body, *entry.fields.values())))
+        passage = Passage(f"{question.answered_by} wrote", words)
+    return compose(
+        Letter(
+            subject=f"{mark(ticket)} — {ending}",
+            title=ticket.subject,
+            number=ticket.pk,
+            severity=ticket.severity,
+            lead=(lead,),
+            passages=(passage,),
+            action=Action("Open the ticket", desk_url(ticket.pk)),
+            facts=situation(ticket),
+            footer=WHY_ASKER,
+        )
+    )
+
+
+def _question_of(row: Notification, ticket: Ticket) -> HandoffQuestion:
+    questions = HandoffQuestion.objects.select_related("asked_by", "asked_to", "answered_by", "answer")
+    return questions.get(pk=row.context["question"], ticket=ticket)
 
 
 def _time_so_far(ticket: Ticket, standing: Standing, now: dt.datetime) -> str:

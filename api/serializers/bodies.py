@@ -206,6 +206,18 @@ class ConsultBody(SeqBody):
     question = _question(help_text="What you need to know; its people read it in the message.")
 
 
+class QuestionBody(SeqBody):
+    """What the sender's handoff leaves out."""
+
+    question = _question(help_text="Told to whoever escalated the ticket, then to their lead.")
+
+
+class AnswerBody(SeqBody):
+    """The answer; it becomes a note on the ticket."""
+
+    text = Text(max_length=settings.BELAY_MAX_BODY)
+
+
 class WishBody(Body):
     """Why it can't wait."""
 

@@ -10,12 +10,14 @@ from escalation.models.paths import (
     StepContactList,
     StepTarget,
 )
+from escalation.models.questions import HandoffQuestion
 
 __all__ = [
     "Clock",
     "Escalation",
     "EscalationPath",
     "EscalationRequest",
+    "HandoffQuestion",
     "PathVersion",
     "ServiceTarget",
     "Standing",

@@ -12,6 +12,7 @@ from escalation.operations.consulting import Consultation, consult
 from escalation.operations.first_path import ensure_default_path
 from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
 from escalation.operations.publishing import PathSpec, PromiseSpec, StepSpec, publish_path
+from escalation.operations.sending_back import answer_question, send_back
 
 __all__ = [
     "AlreadyAcknowledged",
@@ -24,6 +25,7 @@ __all__ = [
     "PromiseSpec",
     "StepSpec",
     "acknowledge",
+    "answer_question",
     "consult",
     "decline_request",
     "deescalate",
@@ -34,4 +36,5 @@ __all__ = [
     "publish_path",
     "record_moves",
     "request_escalation",
+    "send_back",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from accounts.models import User
 from calendars.queries import hours_of
-from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.models import Clock, Escalation, EscalationRequest, HandoffQuestion, Standing
 from escalation.operations.people import leads_of, reach_users
 from escalation.operations.state import State
 from escalation.operations.telling import Telling, tell
@@ -56,6 +56,8 @@ class Plan:
     new_clocks: list[Clock] = field(default_factory=list)
     changed_clocks: dict[int, Clock] = field(default_factory=dict)
     overtaken: dict[int, str] = field(default_factory=dict)
+    # Tickets whose open question has no handoff any more.
+    questions_overtaken: set[int] = field(default_factory=set)
 
     def touch(self, state: State) -> State:
         """Note that the state changes, so that its standing and ladder columns are written."""
@@ -273,7 +275,7 @@ class Plan:
             )
 
     def _answer_overtaken(self) -> None:
-        """Close the requesters' wishes of tickets that moved, one statement per outcome."""
+        """Close the requesters' wishes and the questions of tickets that moved, one statement per outcome."""
         by_state: dict[str, list[int]] = {}
         for ticket_id, state in self.overtaken.items():
             by_state.setdefault(state, []).append(ticket_id)
@@ -281,6 +283,10 @@ class Plan:
             EscalationRequest.objects.filter(ticket_id__in=ids, state=EscalationRequest.State.OPEN).update(
                 state=state_name, answered_at=self.now
             )
+        if self.questions_overtaken:
+            HandoffQuestion.objects.filter(
+                ticket_id__in=self.questions_overtaken, state=HandoffQuestion.State.OPEN
+            ).update(state=HandoffQuestion.State.OVERTAKEN, answered_at=self.now)
 
     def _personal_messages(self) -> Iterable[Message]:
         if not self.personal:

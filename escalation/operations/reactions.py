@@ -20,6 +20,7 @@ from escalation.operations.promises import (
     start_promise,
     start_promises,
 )
+from escalation.operations.sending_back import answer_by_speaking
 from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, begin_step, enter, move, start_tier_time
 from escalation.paths import current_paths, facts_of
@@ -69,11 +70,18 @@ class _Reaction:
         self.repathed: dict[int, State] = {}
         self.rose: set[int] = set()
         self.taken: list[tuple[State, User]] = []
+        self.spoken: list[tuple[Event, State]] = []
 
     def see(self, event: Event, state: State) -> None:
         """Take one event into account."""
         if event.kind in ENGAGES or event.kind == kinds.ASSIGNED:
             _converse(self.plan, state, event)
+            if (
+                Clock.Kind.QUESTION in state.clocks
+                and event.kind in ENGAGES
+                and not event.data.get("automatic")
+            ):
+                self.spoken.append((event, state))
             self._engage(event, state)
         elif event.kind == kinds.STATUS_CHANGED:
             if not state.ticket.is_open:
@@ -92,6 +100,9 @@ class _Reaction:
         if event.kind == kinds.HANDED_OFF and event.entry.pk == state.current.handoff_id:
             # Written for the step that begins, by whoever sends the ticket there: it answers nothing yet.
             return
+        if event.data.get("answers"):
+            # Written for those who hold the ticket, by whoever sent it there.
+            return
         if (event.ticket_id, event.actor_id) not in self.allowed or state.acknowledged:
             return
         if not state.ticket.is_open:
@@ -103,6 +114,8 @@ class _Reaction:
 
     def conclude(self) -> None:
         """Write what follows."""
+        if self.spoken:
+            answer_by_speaking(self.plan, self.spoken)
         if self.reopened:
             resume_resolution(self.plan, self.reopened)
             for state in self.reopened:
@@ -181,6 +194,8 @@ def _converse(plan: Plan, state: State, event: Event) -> None:
 
 
 def _finish(plan: Plan, state: State) -> None:
+    if Clock.Kind.QUESTION in state.clocks:
+        plan.questions_overtaken.add(state.ticket.pk)
     finish(plan, state)
     plan.withdrawn |= {state.group, *groups_of_step(state.ticket.pk, state.standing.seq)}
     plan.overtaken[state.ticket.pk] = "overtaken"

@@ -101,6 +101,8 @@ def move(
         plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
     if Clock.Kind.REQUEST in state.clocks:
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
+    if plan.stop(state, Clock.Kind.QUESTION, Clock.State.CANCELLED) is not None:
+        plan.questions_overtaken.add(state.ticket.pk)
     plan.overtaken[state.ticket.pk] = request_becomes
     plan.withdrawn |= {state.group, *groups_of_step(state.ticket.pk, state.standing.seq)}
 

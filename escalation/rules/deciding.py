@@ -68,6 +68,8 @@ class Decision:
     late_warnings: tuple[str, ...] = ()
     fired: tuple[str, ...] = ()
     request_expired: bool = False
+    # A question sent back is unanswered: the next one is asked, nothing moves by it (DESIGN 3, by hand).
+    pursue_question: bool = False
 
 
 def decide(path: PathRule, step: StepRule, dues: tuple[Due, ...], now: dt.datetime) -> Decision:
@@ -75,7 +77,7 @@ def decide(path: PathRule, step: StepRule, dues: tuple[Due, ...], now: dt.dateti
 
     tier_time or acknowledge due: the next step, at the top the same one again. A promise due: what the path says,
     tell the lead or climb. stakeholder_update due: the owner, then the lead, then a step that involves. An
-    unanswered wish climbs, but never into management by itself.
+    unanswered wish climbs, but never into management by itself. An unanswered question moves nothing.
     """
     fired = [due for due in dues if due.due_at <= now]
     early = [due for due in dues if due.due_at > now]
@@ -122,6 +124,7 @@ def decide(path: PathRule, step: StepRule, dues: tuple[Due, ...], now: dt.dateti
         "follow_up": any(due.kind == "follow_up" for due in fired),
         "fired": tuple(due.kind for due in fired),
         "request_expired": request_expired,
+        "pursue_question": any(due.kind == "question" for due in fired),
     }
     if not causes:
         return Decision(tell_next=any(due.kind == "next_telling" for due in fired), **common)  # type: ignore[arg-type]

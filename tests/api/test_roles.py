@@ -9,7 +9,7 @@ import yaml
 from django.db import transaction
 
 from accounts.models import User
-from escalation.operations import escalate, request_escalation
+from escalation.operations import escalate, request_escalation, send_back
 from helpdesk import environment
 from tests.api.conftest import Call, World
 from tests.house import House
@@ -188,6 +188,41 @@ def test_only_the_current_step_or_a_lead_acknowledges(world: World, call: Call) 
     assert got == {role: 200 if status == 201 else status for role, status in AT_NETWORK.items()}
 
 
+def test_only_the_current_step_or_a_lead_asks_the_sender(world: World, call: Call) -> None:
+    body = {"seq": 1, "question": "Which rule?"}
+
+    got = {
+        role: call(
+            world.as_role(role), "POST", f"tickets/{at_network(world.house).pk}/send-back/", body
+        ).status_code
+        for role in AT_NETWORK
+    }
+
+    # The agent among them is the sender: asking oneself makes no sense, whoever one is.
+    assert got == AT_NETWORK
+
+
+def test_only_who_was_asked_or_a_lead_answers(world: World, call: Call) -> None:
+    got = {}
+    for role in ("nobody", "stranger", "requester", "narrowed", "agent", "second", "lead"):
+        ticket = at_network(world.house)
+        send_back(
+            ticket_id=ticket.pk, seen_seq=1, actor=world.house.second, now=world.house.now, question="Which?"
+        )
+        body = {"seq": 1, "text": "Rule 112"}
+        got[role] = call(world.as_role(role), "POST", f"tickets/{ticket.pk}/answer/", body).status_code
+
+    assert got == {
+        "nobody": 401,
+        "stranger": 404,
+        "requester": 403,
+        "narrowed": 403,
+        "agent": 200,
+        "second": 403,
+        "lead": 200,
+    }
+
+
 @pytest.mark.parametrize("verb", ["grant", "decline"])
 def test_only_leads_answer_wishes(verb: str, world: World, call: Call) -> None:
     house = world.house
@@ -244,7 +279,10 @@ def test_nobody_gets_anything_unless_signed_in(world: World, call: Call) -> None
 
 def test_every_operation_is_in_the_tables_of_roles() -> None:
     tables = {(method, "/api/v1/" + path) for method, path, _, _ in TABLE}
-    others = {("POST", f"/api/v1/tickets/{{ticket}}/{verb}/") for verb in ("deescalate", "acknowledge")}
+    others = {
+        ("POST", f"/api/v1/tickets/{{ticket}}/{verb}/")
+        for verb in ("deescalate", "acknowledge", "send-back", "answer")
+    }
     others |= {("POST", f"/api/v1/escalation-requests/{{wish}}/{verb}/") for verb in ("grant", "decline")}
     others |= {("POST", "/api/v1/auth/token/")}
 

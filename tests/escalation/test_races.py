@@ -7,8 +7,15 @@ import pytest
 from django.db import connection, transaction
 
 from escalation.engine import tick
-from escalation.models import Clock, Escalation
-from escalation.operations import AlreadyAcknowledged, Moved, acknowledge, escalate
+from escalation.models import Clock, Escalation, HandoffQuestion
+from escalation.operations import (
+    AlreadyAcknowledged,
+    Moved,
+    acknowledge,
+    answer_question,
+    escalate,
+    send_back,
+)
 from notifications.models import Notification
 from tests.helpers import race
 from tests.house import MIN, House, build_house
@@ -137,4 +144,39 @@ def test_many_notes_at_once_make_one_whole_chain(house: House) -> None:
     )
 
     assert ticket.entries.filter(kind="note").count() == 8
+    assert list(verify()) == []
+
+
+def test_two_questions_at_once_ask_once(house: House) -> None:
+    ticket = house.open()
+    escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Rights.")
+
+    outcomes = race(
+        *(
+            lambda user=user: send_back(
+                ticket_id=ticket.pk, seen_seq=1, actor=user, now=house.now, question="Which?"
+            )
+            for user in (house.second, house.lead)
+        )
+    )
+
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "HandoffQuestion"]
+    assert Clock.objects.filter(ticket=ticket, kind="question").count() == 1
+
+
+def test_an_answer_that_meets_the_engine_ends_in_one_of_two_whole_outcomes(house: House) -> None:
+    ticket = house.open()
+    escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Rights.")
+    acknowledge(ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=house.now)
+    send_back(ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=house.now, question="Which?")
+    due = house.now + 10 * MIN
+
+    answered, _ = race(
+        lambda: answer_question(ticket_id=ticket.pk, seen_seq=1, actor=house.agent, now=due, text="112"),
+        lambda: tick(now=due),
+    )
+
+    assert isinstance(answered, HandoffQuestion)
+    assert HandoffQuestion.objects.get(ticket=ticket).state == "answered"
+    assert not Clock.objects.filter(ticket=ticket, kind="question", state="running").exists()
     assert list(verify()) == []

@@ -155,6 +155,9 @@ def due(kind: str, minutes: int, *, missed: int = 0, warned: bool = True) -> Due
         (1, ["request"], 2, False, "request", []),
         (3, ["request"], None, False, None, []),
         (2, ["next_telling"], None, False, None, []),
+        (2, ["question"], None, False, None, []),
+        (4, ["question"], None, False, None, []),
+        (2, ["question", "tier_time"], 3, False, "tier_time", []),
     ],
 )
 def test_decisions(
@@ -215,6 +218,7 @@ KINDS = [
     "stakeholder_update",
     "request",
     "follow_up",
+    "question",
 ]
 
 
@@ -236,7 +240,9 @@ def test_never_more_than_one_step_and_every_due_clock_is_accounted_for(
     assert set(decision.fired) == {d.kind for d in dues if d.due_at <= NOW}
     causes = {c.kind for c in decision.co_triggers} | ({decision.trigger.kind} if decision.trigger else set())
     heard = causes | set(decision.tell_lead) | set(decision.tell_owner)
-    assert set(decision.fired) <= heard | ({"follow_up"} if decision.follow_up else set())
+    assert set(decision.fired) <= heard | ({"follow_up"} if decision.follow_up else set()) | (
+        {"question"} if decision.pursue_question else set()
+    )
     if decision.trigger is None:
         assert decision.to is None
         assert not decision.again

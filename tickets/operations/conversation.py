@@ -51,12 +51,14 @@ def add_entry(
     reason: str = "",
     happened_at: dt.datetime | None = None,
     automatic: bool = False,
+    facts: Mapping[str, object] | None = None,
 ) -> Entry:
     """Add one entry to the conversation and, in the same transaction, set the status that goes with it.
 
     A requester's reply brings a waiting or finished ticket back to open unless it is `automatic` (DESIGN 3: auto
     replies never reopen). An agent's first answer takes a ticket from new to open. `then_status` is what the person
-    picked beside the send button; `reason` goes with it. Raises Refused and NotAllowed.
+    picked beside the send button; `reason` goes with it; `facts` stand in the event beside ours. Raises Refused and
+    NotAllowed.
     """
     writer = author or actor
     with working() as work:
@@ -78,9 +80,9 @@ def add_entry(
             body=body,
             fields=parts,
         )
-        facts = {"from_requester": from_requester, "automatic": automatic}
+        told = {**(facts or {}), "from_requester": from_requester, "automatic": automatic}
         (event,) = work.record(
-            [NewEvent(ticket, KIND_OF_ENTRY[EntryKind(kind)], facts, entry=entry, happened_at=happened_at)],
+            [NewEvent(ticket, KIND_OF_ENTRY[EntryKind(kind)], told, entry=entry, happened_at=happened_at)],
             actor=actor,
             now=now,
         )

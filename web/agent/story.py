@@ -34,6 +34,10 @@ _PLAIN = (
     ladder.REQUESTED,
     ladder.REQUEST_ANSWERED,
     ladder.CONSULTED,
+    ladder.SENT_BACK,
+    ladder.QUESTION_PASSED,
+    ladder.QUESTION_UNANSWERED,
+    ladder.QUESTION_ANSWERED,
     ladder.SET_ASIDE,
     ladder.DEAD_LETTER,
 )
@@ -199,6 +203,8 @@ def names_for(events: Sequence[Event], *, whole: bool) -> Names:
                 teams |= _ids(data.get("team"))
             case kinds.FIELD_CHANGED if whole and data.get("field") == "requester":
                 users |= _ids(data.get("from"), data.get("to"))
+            case ladder.SENT_BACK | ladder.QUESTION_PASSED:
+                users |= _ids(data.get("to"))
             case ladder.TOLD | ladder.CONSULTED:
                 contacts |= _ids(*data.get("contacts", ()))
             case ladder.ACKNOWLEDGED | ladder.PASSED_ON | ladder.DEAD_LETTER:

@@ -259,6 +259,24 @@ def _consulted(event: Event, names: Names) -> Words:
     return "help", f"asked {_step(data, 'to')} for help: {who} was told{instead}", ""
 
 
+def _sent_back(event: Event, names: Names) -> Words:
+    who = names.get("user", event.data.get("to"), "the sender")
+    return "message-question", f"asked {who} about the handoff", ""
+
+
+def _question_passed(event: Event, names: Names) -> Words:
+    who = names.get("user", event.data.get("to"), "the sender's lead")
+    return "message-question", f"asked {who} instead: the sender has not answered in time", "late"
+
+
+def _question_unanswered(event: Event, names: Names) -> Words:
+    return "message-question", "recorded that nobody answered the question about the handoff", "late"
+
+
+def _question_answered(event: Event, names: Names) -> Words:
+    return "message-check", "answered the question about the handoff", "good"
+
+
 def _set_aside(event: Event, names: Names) -> Words:
     return (
         "alert-triangle",
@@ -296,6 +314,10 @@ _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     ladder.REQUESTED: _requested,
     ladder.REQUEST_ANSWERED: _request_answered,
     ladder.CONSULTED: _consulted,
+    ladder.SENT_BACK: _sent_back,
+    ladder.QUESTION_PASSED: _question_passed,
+    ladder.QUESTION_UNANSWERED: _question_unanswered,
+    ladder.QUESTION_ANSWERED: _question_answered,
     ladder.SET_ASIDE: _set_aside,
     ladder.DEAD_LETTER: _dead_letter,
 }
@@ -350,6 +372,7 @@ def _clock(value: object) -> str:
         Clock.Kind.NEXT_TELLING: "the next telling",
         Clock.Kind.FOLLOW_UP: "the follow-up",
         Clock.Kind.REQUEST: "the requester's wish",
+        Clock.Kind.QUESTION: "the answer to the question about the handoff",
     }
     if value not in Clock.Kind.values:
         return "a clock"
