@@ -34,6 +34,7 @@ def register() -> None:
     register_renderer(receivers.RESOLVED, _resolved)
     register_renderer(receivers.REPLIED, _replied)
     register_renderer(receivers.ASSIGNED, _assigned)
+    register_renderer(receivers.MERGED, _merged)
 
 
 def _opened(row: Notification) -> Rendered:
@@ -106,6 +107,23 @@ def _resolved(row: Notification) -> Rendered:
             number=ticket.pk,
             lead=("Your request is marked as solved.", HOW_TO_REOPEN),
             facts=(("Solved by", str(ticket.team or "")),),
+            action=Action("See your request", portal_url(ticket.pk)),
+            footer=WHY_REQUESTER,
+        )
+    )
+
+
+def _merged(row: Notification) -> Rendered:
+    ticket, event = _ticket(row), _event(row)
+    return compose(
+        Letter(
+            subject=f"Re: [#{ticket.pk}] {ticket.subject}",
+            title=ticket.subject,
+            number=ticket.pk,
+            lead=(
+                f"Your request is about the same thing as #{event.data['merged_into']}, so we go on with both as one.",
+                "Nothing is lost: what you write here reaches the people who work on it.",
+            ),
             action=Action("See your request", portal_url(ticket.pk)),
             footer=WHY_REQUESTER,
         )

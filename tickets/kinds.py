@@ -12,5 +12,7 @@ SEVERITY_CHANGED = "severity_changed"
 TIER_CHANGED = "tier_changed"
 TAGGED = "tagged"
 FIELD_CHANGED = "field_changed"
+# On those that end (`into`, `was_open`) and on the one that goes on (`from`).
+MERGED = "merged"
 # A row of an imported log that changed nothing Belay keeps; its words stand in `log`.
 LOGGED = "logged"

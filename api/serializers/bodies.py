@@ -218,6 +218,15 @@ class AnswerBody(SeqBody):
     text = Text(max_length=settings.BELAY_MAX_BODY)
 
 
+class MergeBody(Body):
+    """The tickets that end; they go on in this one."""
+
+    tickets: Any = serializers.ListField(
+        child=Whole(min_value=1, max_value=BIGGEST_ID), min_length=1, max_length=100, help_text="Their ids."
+    )
+    reason = _reason()
+
+
 class WishBody(Body):
     """Why it can't wait."""
 

@@ -61,6 +61,7 @@ class Escalation(models.Model):
         MONITORING = "monitoring", "Monitoring"
         REOPENED = "reopened", "Ticket reopened"
         CHANGED = "changed", "Severity, category, service or organisation changed"
+        MERGED = "merged", "A ticket of a higher tier was merged into it"
         HISTORY = "history", "Imported history"
 
     ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="escalations", db_index=False)

@@ -18,7 +18,7 @@ from escalation.rules.paths import StepRule
 from notifications.operations import Message
 from tickets.models import Entry
 from tickets.operations import write_handoff
-from tickets.queries import visible
+from tickets.queries import surviving, visible
 from tickets.timeline import working
 
 # A wish at a step whose matrix gives no acknowledge time is answered within this.
@@ -320,10 +320,12 @@ def check_visible(state: State, actor: User | None) -> None:
 
 def check_open(state: State) -> None:
     """Refuse what makes sense for an open ticket only. Raises Conflict."""
-    if not state.ticket.is_open:
+    ticket = state.ticket
+    if not ticket.is_open:
+        merged = ticket.merged_into_id is not None
         raise Conflict(
-            f"#{state.ticket.pk} is {state.ticket.get_status_display().lower()}.",
+            f"#{ticket.pk} {'was merged' if merged else f'is {ticket.get_status_display().lower()}'}.",
             field="ticket",
-            value=state.ticket.pk,
-            mend="Reopen it first.",
+            value=ticket.pk,
+            mend=f"Go on with #{surviving(ticket).pk}." if merged else "Reopen it first.",
         )

@@ -1,7 +1,7 @@
 """What follows from what happens on tickets: clocks start, stop, pause; paths are chosen; answers acknowledge."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db.models import prefetch_related_objects
 
@@ -9,6 +9,12 @@ from accounts.models import User
 from escalation.models import Clock, Escalation
 from escalation.operations.acknowledging import apply_acknowledgement, takes_ticket
 from escalation.operations.groups import groups_of_step
+from escalation.operations.merging import (
+    let_go,
+    promises_of,
+    raise_tier,
+    take_over_promises,
+)
 from escalation.operations.people import may_acknowledge_many
 from escalation.operations.plan import Plan
 from escalation.operations.promises import (
@@ -36,7 +42,7 @@ REPATHS = (kinds.SEVERITY_CHANGED, kinds.FIELD_CHANGED)
 PATH_FIELDS = ("category", "service", "organisation")
 
 
-HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, *REPATHS})
+HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, kinds.MERGED, *REPATHS})
 
 
 def react(work: Work, events: Sequence[Event]) -> None:
@@ -65,12 +71,15 @@ class _Reaction:
         self.cause = events[0]
         self.plan = Plan(work, now=max(event.at for event in events))
         self.plan.calendars.learn([state.path for state in states.values()])
+        self.states = states
+        self.tiers: dict[int, int] = {}
         self.allowed = _who_engages(events, states)
         self.reopened: list[State] = []
         self.repathed: dict[int, State] = {}
         self.rose: set[int] = set()
         self.taken: list[tuple[State, User]] = []
         self.spoken: list[tuple[Event, State]] = []
+        self.merges: dict[int, list[State]] = {}
 
     def see(self, event: Event, state: State) -> None:
         """Take one event into account."""
@@ -83,7 +92,15 @@ class _Reaction:
             ):
                 self.spoken.append((event, state))
             self._engage(event, state)
+        elif event.kind == kinds.MERGED:
+            if "into" in event.data:
+                self.merges.setdefault(event.data["into"], []).append(state)
+                if event.data["was_open"]:
+                    tier = max(self.tiers.get(event.data["into"], 0), state.ticket.tier)
+                    self.tiers[event.data["into"]] = tier
         elif event.kind == kinds.STATUS_CHANGED:
+            if event.data.get("merged_into"):
+                return
             if not state.ticket.is_open:
                 _finish(self.plan, state)
             elif event.data.get("reopened"):
@@ -116,12 +133,18 @@ class _Reaction:
         """Write what follows."""
         if self.spoken:
             answer_by_speaking(self.plan, self.spoken)
+        offers = self._let_go()
         if self.reopened:
             resume_resolution(self.plan, self.reopened)
             for state in self.reopened:
                 _return(self.plan, state)
         if self.repathed:
-            _choose_anew(self.plan, list(self.repathed.values()), self.rose)
+            _choose_anew(self.plan, list(self.repathed.values()), self.rose, self.tiers)
+        for pk, tier in self.tiers.items():
+            if pk in self.states and pk not in self.repathed:
+                raise_tier(self.plan, self.states[pk], tier)
+        if offers:
+            take_over_promises(self.plan, offers)
         if self.plan.touched:
             self.plan.flush(cause=self.cause)
         for state, user in self.taken:
@@ -133,6 +156,16 @@ class _Reaction:
                     now=self.plan.now,
                     reason="Answered first.",
                 )
+
+    def _let_go(self) -> list[tuple[State, list[Clock]]]:
+        """End what merged tickets had under way; return the promises that their survivors may take over."""
+        offers = []
+        for pk, losers in self.merges.items():
+            if pk in self.states:
+                offers.append((self.states[pk], promises_of(losers)))
+            for state in losers:
+                let_go(self.plan, state)
+        return offers
 
 
 def _may_change_path(event: Event) -> bool:
@@ -224,10 +257,11 @@ def _return(plan: Plan, state: State) -> None:
     start_promise(plan, state, Clock.Kind.STAKEHOLDER_UPDATE, since=at)
 
 
-def _choose_anew(plan: Plan, states: list[State], rose: set[int]) -> None:
+def _choose_anew(plan: Plan, states: list[State], rose: set[int], tiers: Mapping[int, int]) -> None:
     """Choose the path anew and map each ticket to its first step at the same tier or above (DESIGN 3, changes).
 
-    Where the step stays, a risen severity restarts tier_time and acknowledge; lowering un-fires nothing.
+    `tiers` raises some of them further. Where the step stays, a risen severity restarts tier_time and acknowledge;
+    lowering un-fires nothing.
     """
     paths = current_paths()
     tickets: list[Ticket] = [state.ticket for state in states]
@@ -237,8 +271,10 @@ def _choose_anew(plan: Plan, states: list[State], rose: set[int]) -> None:
         facts = facts_of(state.ticket)
         chosen = choose(paths, facts)
         at = state.at(plan.now)
+        tier = max(state.ticket.tier, tiers.get(state.ticket.pk, 0))
+        raised = tier > state.ticket.tier
         if chosen.path_id != state.path.path_id:
-            step = entry_step(chosen, facts, at_least=state.ticket.tier)
+            step = entry_step(chosen, facts, at_least=tier)
             move(
                 plan,
                 state,
@@ -250,14 +286,14 @@ def _choose_anew(plan: Plan, states: list[State], rose: set[int]) -> None:
                 keep_assignee=step.team_id is None or step.team_id == state.ticket.team_id,
             )
             continue
-        step = entry_step(state.path, facts, at_least=state.ticket.tier)
-        if state.ticket.pk in rose and step.position > state.step.position:
+        step = entry_step(state.path, facts, at_least=tier)
+        if (raised or state.ticket.pk in rose) and step.position > state.step.position:
             move(
                 plan,
                 state,
                 step,
                 kind=Escalation.Kind.CLIMB,
-                trigger=Escalation.Trigger.CHANGED,
+                trigger=Escalation.Trigger.MERGED if raised else Escalation.Trigger.CHANGED,
                 begin=at,
             )
         elif state.ticket.pk in rose:

@@ -141,10 +141,10 @@ def answer_by_speaking(plan: Plan, spoken: Sequence[tuple[Event, State]]) -> Non
     """Take what the sender or their lead says on the ticket for the answer to an open question; one query."""
     asked = {state.ticket.pk: state.standing.seq for _, state in spoken}
     rows = {row.ticket_id: row for row in open_questions(asked)}
-    answers = []
+    answers: list[tuple[State, HandoffQuestion, User, Entry]] = []
     for event, state in spoken:
         row = rows.get(state.ticket.pk)
-        if row is None or event.actor_id is None or event.actor_id not in (row.asked_to_id, row.lead_id):
+        if row is None or event.actor is None or event.actor_id not in (row.asked_to_id, row.lead_id):
             continue
         del rows[state.ticket.pk]
         answers.append((state, row, event.actor, event.entry))

@@ -16,6 +16,7 @@ from tickets.models import Entry, Ticket
 from tickets.operations import Placement
 
 STEP_CLOCKS = (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE, Clock.Kind.NEXT_TELLING)
+PAUSED_BY_WAITING = (Clock.Kind.RESOLUTION, Clock.Kind.TIER_TIME)
 
 
 def enter(plan: Plan, ticket: Ticket, path: PathRule, step: StepRule, *, at: dt.datetime) -> State:
@@ -258,8 +259,13 @@ def start_tier_time(plan: Plan, state: State, begin: dt.datetime) -> None:
         calendar_version_id=plan.calendars.for_step(state.path, step, ticket.severity),
         step_bound=True,
     )
-    if pauses_now(state):
+    if stands_still(state, Clock.Kind.TIER_TIME):
         plan.pause(state, Clock.Kind.TIER_TIME)
+
+
+def stands_still(state: State, kind: str) -> bool:
+    """Tell whether a clock of this kind stands still as the ticket is now."""
+    return kind in PAUSED_BY_WAITING and pauses_now(state)
 
 
 def pauses_now(state: State) -> bool:

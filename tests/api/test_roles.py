@@ -107,6 +107,9 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
 AT_NETWORK = {"stranger": 404, "requester": 403, "narrowed": 201, "agent": 403, "second": 201, "lead": 201}
 
 
+WORK_OF_SOME = {"nobody": 401, "stranger": 404, "requester": 403, "narrowed": 404, "agent": 200, "lead": 200}
+
+
 def place(world: World, tmp_path: Path, settings: Any) -> dict[str, int]:
     """Open a ticket with a public and an internal file; return the ids that paths name."""
     settings.MEDIA_ROOT = tmp_path
@@ -223,6 +226,16 @@ def test_only_who_was_asked_or_a_lead_answers(world: World, call: Call) -> None:
     }
 
 
+def test_whoever_works_tickets_merges_those_they_see(world: World, call: Call) -> None:
+    got = {}
+    for role in ("nobody", "stranger", "requester", "narrowed", "agent", "lead"):
+        ticket, double = world.house.open(), world.house.open()
+        body = {"tickets": [double.pk]}
+        got[role] = call(world.as_role(role), "POST", f"tickets/{ticket.pk}/merge/", body).status_code
+
+    assert got == WORK_OF_SOME
+
+
 @pytest.mark.parametrize("verb", ["grant", "decline"])
 def test_only_leads_answer_wishes(verb: str, world: World, call: Call) -> None:
     house = world.house
@@ -277,12 +290,12 @@ def test_nobody_gets_anything_unless_signed_in(world: World, call: Call) -> None
     assert len(answers) > 40
 
 
+AFTER_A_MOVE = ("deescalate", "acknowledge", "send-back", "answer", "merge")
+
+
 def test_every_operation_is_in_the_tables_of_roles() -> None:
     tables = {(method, "/api/v1/" + path) for method, path, _, _ in TABLE}
-    others = {
-        ("POST", f"/api/v1/tickets/{{ticket}}/{verb}/")
-        for verb in ("deescalate", "acknowledge", "send-back", "answer")
-    }
+    others = {("POST", f"/api/v1/tickets/{{ticket}}/{verb}/") for verb in AFTER_A_MOVE}
     others |= {("POST", f"/api/v1/escalation-requests/{{wish}}/{verb}/") for verb in ("grant", "decline")}
     others |= {("POST", "/api/v1/auth/token/")}
 

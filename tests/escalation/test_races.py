@@ -20,7 +20,7 @@ from notifications.models import Notification
 from tests.helpers import race
 from tests.house import MIN, House, build_house
 from tickets.models import Ticket
-from tickets.operations import add_note
+from tickets.operations import add_note, add_reply, merge_tickets
 from tickets.verification import verify
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -179,4 +179,40 @@ def test_an_answer_that_meets_the_engine_ends_in_one_of_two_whole_outcomes(house
     assert isinstance(answered, HandoffQuestion)
     assert HandoffQuestion.objects.get(ticket=ticket).state == "answered"
     assert not Clock.objects.filter(ticket=ticket, kind="question", state="running").exists()
+    assert list(verify()) == []
+
+
+def test_two_mergers_of_the_same_pair_at_once_leave_one_survivor(house: House) -> None:
+    for number in range(5):
+        at = house.now + number * MIN
+        one, other = house.open(at=at), house.open(at=at)
+
+        def merged(loser: Ticket, survivor: Ticket, at: dt.datetime = at) -> object:
+            return merge_tickets(loser_ids=[loser.pk], survivor_id=survivor.pk, actor=house.agent, now=at)
+
+        outcomes = race(
+            lambda one=one, other=other: merged(one, other), lambda one=one, other=other: merged(other, one)
+        )
+
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "list"]
+        open_ones = [t for t in Ticket.objects.filter(pk__in=(one.pk, other.pk)) if t.is_open]
+        assert len(open_ones) == 1
+        assert Clock.objects.filter(ticket=open_ones[0], kind="resolution", state="running").count() == 1
+
+
+def test_a_reply_that_meets_a_merger_is_lost_nowhere(house: House) -> None:
+    for number in range(5):
+        at = house.now + number * MIN
+        loser, survivor = house.open(at=at), house.open(at=at)
+
+        said, _ = race(
+            lambda loser=loser, at=at: add_reply(
+                ticket_id=loser.pk, body="Still down.", actor=house.requester, now=at
+            ),
+            lambda loser=loser, survivor=survivor, at=at: merge_tickets(
+                loser_ids=[loser.pk], survivor_id=survivor.pk, actor=house.agent, now=at
+            ),
+        )
+
+        assert said.ticket_id in (loser.pk, survivor.pk)
     assert list(verify()) == []

@@ -21,6 +21,7 @@ from tickets.operations.conversation import (
 )
 from tickets.operations.history import LoggedCase, LoggedRow, Recorded, record_cases
 from tickets.operations.ladder import LadderRow, Placement, place_tickets, set_aside, set_ladder
+from tickets.operations.merging import merge_tickets
 from tickets.operations.opening import Draft, open_ticket, open_tickets
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "assign_tickets",
     "change_status",
     "change_statuses",
+    "merge_tickets",
     "open_ticket",
     "open_tickets",
     "place_tickets",

@@ -28,6 +28,7 @@ HANDOFF_LABELS = (
 _PLAIN = (
     kinds.STATUS_CHANGED,
     kinds.SEVERITY_CHANGED,
+    kinds.MERGED,
     ladder.NOBODY,
     ladder.PASSED_ON,
     ladder.FOLLOWED_UP,

@@ -132,12 +132,21 @@ def _status(event: Event, names: Names) -> Words:
 
 
 def _severity_changed(event: Event, names: Names) -> Words:
-    how = " as impact and urgency propose" if event.data.get("by") == "matrix" else ""
+    how = {"matrix": " as impact and urgency propose", "merge": " as the merged ticket had it"}.get(
+        str(event.data.get("by")), ""
+    )
     return (
         "flame",
         f"set the severity from {_severity(event.data.get('from'))} to {_severity(event.data.get('to'))}{how}",
         "",
     )
+
+
+def _merged(event: Event, names: Names) -> Words:
+    if "into" in event.data:
+        return "git-merge", f"merged it into #{event.data['into']}, where it goes on", ""
+    merged = ", ".join(f"#{number}" for number in event.data.get("from", ()))
+    return "git-merge", f"merged {merged} into it", ""
 
 
 def _tier_changed(event: Event, names: Names) -> Words:
@@ -298,6 +307,7 @@ _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     kinds.TEAM_CHANGED: _team,
     kinds.STATUS_CHANGED: _status,
     kinds.SEVERITY_CHANGED: _severity_changed,
+    kinds.MERGED: _merged,
     kinds.TIER_CHANGED: _tier_changed,
     kinds.TAGGED: _tagged,
     kinds.FIELD_CHANGED: _field,
@@ -339,6 +349,7 @@ _BECAUSE = {
     Escalation.Trigger.MONITORING: "monitoring raised it",
     Escalation.Trigger.REOPENED: "it was reopened",
     Escalation.Trigger.CHANGED: "what it is about changed",
+    Escalation.Trigger.MERGED: "a ticket of that tier was merged into it",
     Escalation.Trigger.HISTORY: "the imported log says so",
 }
 
