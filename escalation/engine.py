@@ -16,6 +16,7 @@ from core.db import database_now
 from escalation import kinds
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.operations.dead_letters import handle_dead_letters
+from escalation.operations.incidents import follow_incidents
 from escalation.operations.plan import PersonalMessage, Plan
 from escalation.operations.promises import start_promise
 from escalation.operations.sending_back import pursue_questions
@@ -59,6 +60,8 @@ class TickReport:
     batches: int = 0
     set_aside: int = 0
     dead_letters: int = 0
+    # Linked tickets to which something was carried from their major incident.
+    followed: int = 0
 
 
 def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None) -> TickReport:
@@ -69,6 +72,9 @@ def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None)
     """
     at = now or database_now()
     report = TickReport()
+    if only is None:
+        # First, so that what an update has kept is not missed at the same tick.
+        report.followed = follow_incidents(now=at)
     position: Position | None = _START
     while position is not None:
         position = _run_batch(at, position, only, report)
@@ -146,7 +152,8 @@ def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
         )
         if not dues:
             continue
-        decision = decide(state.path, state.step, dues, now)
+        suspended = state.standing.suspended_at is not None
+        decision = decide(state.path, state.step, dues, now, suspended=suspended)
         _apply(plan, state, decision, {due.kind: due for due in dues})
         if decision.follow_up:
             follow_ups.append(state)
@@ -174,12 +181,14 @@ def _apply(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -
     now = plan.now
     at = state.at(now)
     plan.touch(state)
+    for kind in decision.hold:
+        plan.pause(state, kind, missed=True)
     for kind in decision.warn:
         clock = state.clocks[kind]
         clock.warned_at = at
         clock.fires_at = clock.due_at
         plan.write(state, clock)
-        owned = state.ticket.assignee_id is not None
+        owned = state.ticket.assignee_id is not None and kind not in decision.quiet
         plan.event(
             state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": owned}
         )

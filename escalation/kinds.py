@@ -19,6 +19,9 @@ SENT_BACK = "escalation.sent_back"  # seq, question, to (user): nothing moves
 QUESTION_PASSED = "escalation.question_passed"  # seq, question, to (user): the sender's lead is asked
 QUESTION_UNANSWERED = "escalation.question_unanswered"  # seq, question
 QUESTION_ANSWERED = "escalation.question_answered"  # seq, question
+SUSPENDED = "escalation.suspended"  # incident: it goes on for this ticket
+RESUMED = "escalation.resumed"  # incident that is over; null: the ticket was unlinked
+INCIDENT_UPDATED = "escalation.incident_updated"  # incident, clock (which the update keeps)
 SET_ASIDE = "escalation.set_aside"  # failures
 DEAD_LETTER = "escalation.dead_letter"  # notification, contact, next (method, contact or nobody)
 

@@ -227,6 +227,18 @@ class MergeBody(Body):
     reason = _reason()
 
 
+class LinkBody(Body):
+    """The major incident that goes on for this ticket."""
+
+    incident = Whole(min_value=1, max_value=BIGGEST_ID, help_text="Its id.")
+
+
+class ReasonBody(Body):
+    """Why, if you like."""
+
+    reason = _reason()
+
+
 class WishBody(Body):
     """Why it can't wait."""
 

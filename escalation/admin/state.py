@@ -47,6 +47,7 @@ class StandingAdmin(OfATicket):
         "automatic_steps",
         "allowances",
         "falls",
+        "suspended_at",
         "failures",
         "set_aside_because",
     )

@@ -2,6 +2,7 @@
 
 from escalation.models.clocks import Clock
 from escalation.models.escalations import Escalation, EscalationRequest, Standing
+from escalation.models.incidents import IncidentNews
 from escalation.models.paths import (
     EscalationPath,
     PathVersion,
@@ -18,6 +19,7 @@ __all__ = [
     "EscalationPath",
     "EscalationRequest",
     "HandoffQuestion",
+    "IncidentNews",
     "PathVersion",
     "ServiceTarget",
     "Standing",

@@ -28,6 +28,8 @@ class Standing(models.Model):
     falls = models.PositiveIntegerField(default=0)
     # Processing that failed in a row, for the backoff of a ticket set aside.
     failures = models.PositiveIntegerField(default=0)
+    # Since when a major incident goes on for the ticket: what it takes over stands still, nobody is told.
+    suspended_at = models.DateTimeField(null=True)
     set_aside_because = models.CharField(max_length=500, blank=True)
 
     def __str__(self) -> str:

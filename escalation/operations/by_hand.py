@@ -55,6 +55,7 @@ def escalate(
         check_visible(state, actor)
         check_seen(state, seen_seq, state.at(now))
         check_open(state)
+        _check_not_suspended(state)
         step = _step_above(state, to_position)
         entry = _write_handoff(state, handoff, actor, now)
         plan = Plan(work, now=now, actor=actor)
@@ -97,6 +98,7 @@ def deescalate(
         check_visible(state, actor)
         check_seen(state, seen_seq, state.at(now))
         check_open(state)
+        _check_not_suspended(state)
         if not 1 <= to_position < state.step.position:
             raise Refused(
                 f"Step {to_position} is not below {state.step.name}.",
@@ -150,6 +152,13 @@ def request_escalation(*, ticket_id: int, actor: User, reason: str, now: dt.date
         state = hold_state(work, ticket_id)
         check_visible(state, actor)
         check_open(state)
+        if state.standing.suspended_at is not None:
+            raise Conflict(
+                "Your ticket is part of a larger incident that is being worked on.",
+                field="ticket",
+                value=ticket_id,
+                mend="Write a reply if there is something we should know.",
+            )
         if state.path.after(state.step) is None:
             raise Conflict(
                 "Your ticket is with the last level already.",
@@ -203,6 +212,7 @@ def grant_request(
         check_visible(state, actor)
         request = _open_request(state, request_id)
         check_open(state)
+        _check_not_suspended(state)
         entry = _write_handoff(state, handoff, actor, now)
         plan = Plan(work, now=now, actor=actor)
         _answer(plan, state, request, EscalationRequest.State.GRANTED, actor, reason)
@@ -316,6 +326,17 @@ def check_visible(state: State, actor: User | None) -> None:
     """Refuse tickets outside the actor's scope, whatever door they came through."""
     if actor is not None and not visible(actor, state.ticket):
         raise NotAllowed(f"You can't see #{state.ticket.pk}.", field="ticket", value=state.ticket.pk)
+
+
+def _check_not_suspended(state: State) -> None:
+    if state.standing.suspended_at is not None:
+        incident = state.ticket.incident_id
+        raise Conflict(
+            f"#{state.ticket.pk} is linked to major incident #{incident}, which goes on for it.",
+            field="ticket",
+            value=state.ticket.pk,
+            mend=f"Move #{incident}, or unlink this one first.",
+        )
 
 
 def check_open(state: State) -> None:

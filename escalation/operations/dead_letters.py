@@ -61,6 +61,7 @@ def _consequences(plan: Plan, states: dict[int, State], letters: list[Notificati
             or letter.seq != state.standing.seq
             or state.acknowledged
             or not state.ticket.is_open
+            or state.standing.suspended_at is not None
         ):
             continue
         plan.touch(state)

@@ -153,11 +153,13 @@ class Plan:
         self.write(state, clock)
         return clock
 
-    def pause(self, state: State, kind: str) -> None:
-        """Pause a running clock; one that is due already has been missed and stays due."""
+    def pause(self, state: State, kind: str, *, missed: bool = False) -> None:
+        """Pause a running clock; one that is due already has been missed and stays due, unless `missed` is given."""
         clock = state.clocks.get(kind)
         at = state.at(self.now)
-        if clock is None or clock.state != Clock.State.RUNNING or (clock.due_at and clock.due_at <= at):
+        if clock is None or clock.state != Clock.State.RUNNING:
+            return
+        if clock.due_at is not None and clock.due_at <= at and not missed:
             return
         clock.used = used_until(
             hours_of(clock.calendar_version_id), since=clock.running_since, used=clock.used, at=at
@@ -311,7 +313,7 @@ class Plan:
 
 
 def ladder_row(state: State) -> LadderRow:
-    """Return what lists and board sort by; next_telling is nobody's deadline."""
+    """Return what lists and board sort by; next_telling is nobody's deadline, what stands still waits for nobody."""
     dues = [
         clock.due_at
         for kind, clock in state.clocks.items()
@@ -323,5 +325,7 @@ def ladder_row(state: State) -> LadderRow:
         ticket_id=state.ticket.pk,
         next_due_at=min(dues, default=None),
         tier_due_at=tier_time.due_at if tier_time is not None else None,
-        unacknowledged_since=acknowledge.started_at if acknowledge is not None else None,
+        unacknowledged_since=acknowledge.started_at
+        if acknowledge is not None and acknowledge.running_since is not None
+        else None,
     )

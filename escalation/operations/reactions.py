@@ -9,6 +9,7 @@ from accounts.models import User
 from escalation.models import Clock, Escalation
 from escalation.operations.acknowledging import apply_acknowledgement, takes_ticket
 from escalation.operations.groups import groups_of_step
+from escalation.operations.incidents import leave_news, resume, suspend
 from escalation.operations.merging import (
     let_go,
     promises_of,
@@ -40,9 +41,8 @@ ANSWERS = (kinds.REPLIED, kinds.UPDATED)
 ENGAGES = (kinds.REPLIED, kinds.UPDATED, kinds.NOTED, kinds.HANDED_OFF)
 REPATHS = (kinds.SEVERITY_CHANGED, kinds.FIELD_CHANGED)
 PATH_FIELDS = ("category", "service", "organisation")
-
-
-HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, kinds.MERGED, *REPATHS})
+JOINS = (kinds.MERGED, kinds.LINKED, kinds.UNLINKED)
+HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, *JOINS, *REPATHS})
 
 
 def react(work: Work, events: Sequence[Event]) -> None:
@@ -54,6 +54,7 @@ def react(work: Work, events: Sequence[Event]) -> None:
     opened = [event for event in live if event.kind == kinds.OPENED]
     if opened:
         _enter_paths(work, opened)
+    leave_news(live)
     rest = [event for event in live if event.kind in HANDLED]
     states = load_states(work, {event.ticket_id for event in rest}) if rest else {}
     if states:
@@ -79,6 +80,8 @@ class _Reaction:
         self.rose: set[int] = set()
         self.taken: list[tuple[State, User]] = []
         self.spoken: list[tuple[Event, State]] = []
+        self.linked: list[State] = []
+        self.unlinked: list[State] = []
         self.merges: dict[int, list[State]] = {}
 
     def see(self, event: Event, state: State) -> None:
@@ -92,25 +95,37 @@ class _Reaction:
             ):
                 self.spoken.append((event, state))
             self._engage(event, state)
-        elif event.kind == kinds.MERGED:
-            if "into" in event.data:
-                self.merges.setdefault(event.data["into"], []).append(state)
-                if event.data["was_open"]:
-                    tier = max(self.tiers.get(event.data["into"], 0), state.ticket.tier)
-                    self.tiers[event.data["into"]] = tier
+        elif event.kind in JOINS:
+            self._join(event, state)
         elif event.kind == kinds.STATUS_CHANGED:
-            if event.data.get("merged_into"):
-                return
-            if not state.ticket.is_open:
-                _finish(self.plan, state)
-            elif event.data.get("reopened"):
-                self.reopened.append(state)
-            else:
-                apply_waiting(self.plan, state)
+            self._change_status(event, state)
         elif state.ticket.is_open and _may_change_path(event):
             self.repathed[event.ticket_id] = state
             if event.kind == kinds.SEVERITY_CHANGED and event.data["to"] < event.data["from"]:
                 self.rose.add(event.ticket_id)
+
+    def _change_status(self, event: Event, state: State) -> None:
+        if event.data.get("merged_into"):
+            # What a merged ticket had under way is taken over, not finished.
+            return
+        if not state.ticket.is_open:
+            _finish(self.plan, state)
+        elif event.data.get("reopened"):
+            self.reopened.append(state)
+        else:
+            apply_waiting(self.plan, state)
+
+    def _join(self, event: Event, state: State) -> None:
+        """Note what was merged, linked or unlinked; the survivor's and the incident's own events say nothing more."""
+        if event.kind == kinds.MERGED and "into" in event.data:
+            survivor_id = event.data["into"]
+            self.merges.setdefault(survivor_id, []).append(state)
+            if event.data["was_open"]:
+                self.tiers[survivor_id] = max(self.tiers.get(survivor_id, 0), state.ticket.tier)
+        elif event.kind == kinds.LINKED and "incident" in event.data:
+            self.linked.append(state)
+        elif event.kind == kinds.UNLINKED:
+            self.unlinked.append(state)
 
     def _engage(self, event: Event, state: State) -> None:
         """Take an answer, a note or a taking by those of the step for their acknowledgement."""
@@ -134,17 +149,17 @@ class _Reaction:
         if self.spoken:
             answer_by_speaking(self.plan, self.spoken)
         offers = self._let_go()
+        if self.linked:
+            suspend(self.plan, self.linked)
+        if self.unlinked:
+            resume(self.plan, self.unlinked)
         if self.reopened:
             resume_resolution(self.plan, self.reopened)
             for state in self.reopened:
                 _return(self.plan, state)
         if self.repathed:
             _choose_anew(self.plan, list(self.repathed.values()), self.rose, self.tiers)
-        for pk, tier in self.tiers.items():
-            if pk in self.states and pk not in self.repathed:
-                raise_tier(self.plan, self.states[pk], tier)
-        if offers:
-            take_over_promises(self.plan, offers)
+        self._take_over(offers)
         if self.plan.touched:
             self.plan.flush(cause=self.cause)
         for state, user in self.taken:
@@ -166,6 +181,14 @@ class _Reaction:
             for state in losers:
                 let_go(self.plan, state)
         return offers
+
+    def _take_over(self, offers: Sequence[tuple[State, Sequence[Clock]]]) -> None:
+        """Raise survivors to the highest tier, unless choosing their path anew did, and hand over the promises."""
+        for state, _ in offers:
+            if state.ticket.pk in self.tiers and state.ticket.pk not in self.repathed:
+                raise_tier(self.plan, state, self.tiers[state.ticket.pk])
+        if offers:
+            take_over_promises(self.plan, offers)
 
 
 def _may_change_path(event: Event) -> bool:

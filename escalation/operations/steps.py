@@ -17,6 +17,7 @@ from tickets.operations import Placement
 
 STEP_CLOCKS = (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE, Clock.Kind.NEXT_TELLING)
 PAUSED_BY_WAITING = (Clock.Kind.RESOLUTION, Clock.Kind.TIER_TIME)
+SUSPENDED_BY_INCIDENT = (*STEP_CLOCKS, Clock.Kind.STAKEHOLDER_UPDATE)
 
 
 def enter(plan: Plan, ticket: Ticket, path: PathRule, step: StepRule, *, at: dt.datetime) -> State:
@@ -216,7 +217,10 @@ def clear_acknowledgement(plan: Plan, state: State) -> None:
 
 
 def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
-    """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging)."""
+    """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging).
+
+    While a major incident goes on for the ticket they stand still and nobody is told.
+    """
     step, ticket = state.step, state.ticket
     plan.calendars.learn([state.path])
     version_id = plan.calendars.for_step(state.path, step, ticket.severity)
@@ -231,6 +235,9 @@ def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
             calendar_version_id=version_id,
             step_bound=True,
         )
+    suspended = state.standing.suspended_at is not None
+    if suspended:
+        plan.pause(state, Clock.Kind.ACKNOWLEDGE, missed=True)
     if step.queue_only:
         return
     if acknowledge is not None or step.rounds > 1 or step.in_turn:
@@ -242,6 +249,9 @@ def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
             calendar_version_id=version_id,
             step_bound=True,
         )
+    if suspended:
+        plan.pause(state, Clock.Kind.NEXT_TELLING, missed=True)
+        return
     plan.tellings.append(Telling(state, begins=True))
 
 
@@ -260,11 +270,13 @@ def start_tier_time(plan: Plan, state: State, begin: dt.datetime) -> None:
         step_bound=True,
     )
     if stands_still(state, Clock.Kind.TIER_TIME):
-        plan.pause(state, Clock.Kind.TIER_TIME)
+        plan.pause(state, Clock.Kind.TIER_TIME, missed=state.standing.suspended_at is not None)
 
 
 def stands_still(state: State, kind: str) -> bool:
-    """Tell whether a clock of this kind stands still as the ticket is now."""
+    """Tell whether a clock of this kind stands still as the ticket is now: it waits, or an incident goes on for it."""
+    if kind in SUSPENDED_BY_INCIDENT and state.standing.suspended_at is not None:
+        return True
     return kind in PAUSED_BY_WAITING and pauses_now(state)
 
 

@@ -14,7 +14,7 @@ from helpdesk import environment
 from tests.api.conftest import Call, World
 from tests.house import House
 from tickets.models import Ticket
-from tickets.operations import Upload, add_note, add_reply, assign_ticket
+from tickets.operations import Upload, add_note, add_reply, assign_ticket, change_status, declare_major
 
 ROLES = (
     "nobody",
@@ -82,6 +82,8 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
         {"seq": 0, "to_position": 2, "question": "Which rule?"},
         WRITE_INSIDE,
     ),
+    ("POST", "tickets/{ticket}/declare-major/", {}, WORK),
+    ("POST", "tickets/{ticket}/unlink/", {}, WORK),
     ("POST", "tickets/{ticket}/request-escalation/", {"reason": "Soon!"}, row(401, 404, 201, 404, 201, 201)),
     ("GET", "escalations/", None, LIST_INSIDE),
     ("GET", "clocks/", None, LIST_INSIDE),
@@ -236,6 +238,30 @@ def test_whoever_works_tickets_merges_those_they_see(world: World, call: Call) -
     assert got == WORK_OF_SOME
 
 
+def test_whoever_works_tickets_links_those_they_see(world: World, call: Call) -> None:
+    house = world.house
+    incident = house.open()
+    declare_major(ticket_id=incident.pk, actor=house.agent, now=house.now)
+    got = {}
+    for role in ("nobody", "stranger", "requester", "narrowed", "agent", "lead"):
+        path = f"tickets/{house.open().pk}/link/"
+        got[role] = call(world.as_role(role), "POST", path, {"incident": incident.pk}).status_code
+
+    assert got == WORK_OF_SOME
+
+
+def test_whoever_works_tickets_resolves_those_linked_to_what_is_over(world: World, call: Call) -> None:
+    house = world.house
+    incident = house.open()
+    declare_major(ticket_id=incident.pk, actor=house.agent, now=house.now)
+    change_status(ticket_id=incident.pk, status="resolved", actor=house.agent, now=house.now)
+    path = f"tickets/{incident.pk}/resolve-linked/"
+
+    got = {role: call(world.as_role(role), "POST", path, {}).status_code for role in WORK_OF_SOME}
+
+    assert got == WORK_OF_SOME
+
+
 @pytest.mark.parametrize("verb", ["grant", "decline"])
 def test_only_leads_answer_wishes(verb: str, world: World, call: Call) -> None:
     house = world.house
@@ -290,7 +316,7 @@ def test_nobody_gets_anything_unless_signed_in(world: World, call: Call) -> None
     assert len(answers) > 40
 
 
-AFTER_A_MOVE = ("deescalate", "acknowledge", "send-back", "answer", "merge")
+AFTER_A_MOVE = ("deescalate", "acknowledge", "send-back", "answer", "merge", "link", "resolve-linked")
 
 
 def test_every_operation_is_in_the_tables_of_roles() -> None:

@@ -16,11 +16,20 @@ from escalation.operations import (
     escalate,
     send_back,
 )
+from escalation.operations.incidents import follow_incidents
 from notifications.models import Notification
 from tests.helpers import race
 from tests.house import MIN, House, build_house
-from tickets.models import Ticket
-from tickets.operations import add_note, add_reply, merge_tickets
+from tickets.models import Event, Ticket
+from tickets.operations import (
+    add_note,
+    add_reply,
+    change_status,
+    declare_major,
+    link_to_incident,
+    merge_tickets,
+    post_update,
+)
 from tickets.verification import verify
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -216,3 +225,69 @@ def test_a_reply_that_meets_a_merger_is_lost_nowhere(house: House) -> None:
 
         assert said.ticket_id in (loser.pk, survivor.pk)
     assert list(verify()) == []
+
+
+def test_linking_while_the_engine_claims_ends_in_one_of_two_whole_outcomes(house: House) -> None:
+    parent = house.open()
+    declare_major(ticket_id=parent.pk, actor=house.agent, now=house.now)
+    for number in range(10):
+        opened = house.now + number * 1000 * MIN
+        child = house.open(at=opened)
+        due = opened + 30 * MIN
+
+        race(
+            lambda child=child, due=due: link_to_incident(
+                ticket_ids=[child.pk], incident_id=parent.pk, actor=house.agent, now=due
+            ),
+            lambda due=due, child=child: tick(now=due, only=[child.pk]),
+        )
+
+        child.refresh_from_db()
+        live = dict(
+            Clock.objects.filter(ticket=child, state__in=("running", "paused")).values_list("kind", "state")
+        )
+        assert live["tier_time"] == "paused"
+        assert live.get("acknowledge", "paused") == "paused"
+        assert child.tier_due_at is None
+        told = Notification.objects.filter(ticket=child, round__isnull=False)
+        assert {row.state for row in told} <= {"withdrawn"}
+        assert told.exists() == (child.tier == 2)
+
+
+def test_two_ticks_at_once_carry_news_to_each_ticket_once(house: House) -> None:
+    parent = house.open()
+    declare_major(ticket_id=parent.pk, actor=house.agent, now=house.now)
+    children = [house.open() for _ in range(20)]
+    link_to_incident(
+        ticket_ids=[c.pk for c in children], incident_id=parent.pk, actor=house.agent, now=house.now
+    )
+    post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + MIN)
+    at = house.now + 2 * MIN
+
+    race(*(lambda: follow_incidents(now=at, batch=3) for _ in range(3)))
+    follow_incidents(now=at)
+
+    met = Clock.objects.filter(ticket__in=children, kind="first_response", state="met")
+    assert met.count() == 20
+    events = Event.objects.filter(kind="escalation.incident_updated").values_list("ticket_id", flat=True)
+    assert sorted(events) == sorted(child.pk for child in children)
+    assert list(verify()) == []
+
+
+def test_a_ticket_linked_while_its_incident_is_resolved_never_stands_still_for_ever(house: House) -> None:
+    for number in range(5):
+        at = house.now + number * MIN
+        parent, child = house.open(at=at), house.open(at=at)
+        declare_major(ticket_id=parent.pk, actor=house.agent, now=at)
+
+        race(
+            lambda parent=parent, child=child, at=at: link_to_incident(
+                ticket_ids=[child.pk], incident_id=parent.pk, actor=house.agent, now=at
+            ),
+            lambda parent=parent, at=at: change_status(
+                ticket_id=parent.pk, status="resolved", actor=house.agent, now=at
+            ),
+        )
+        follow_incidents(now=at + MIN)
+
+        assert Clock.objects.get(ticket=child, kind="tier_time").state == "running"

@@ -192,6 +192,44 @@ def test_an_overdue_update_goes_to_owner_then_lead_then_a_step_that_involves(
     assert (decision.to.position if decision.to else None) == to
 
 
+@pytest.mark.parametrize(
+    ("kind", "lead", "hold"),
+    [
+        ("tier_time", False, True),
+        ("acknowledge", False, True),
+        ("next_telling", False, True),
+        ("stakeholder_update", False, True),
+        ("resolution", False, False),
+        ("first_response", True, False),
+        ("next_response", True, False),
+        ("request", True, False),
+        ("follow_up", False, False),
+        ("question", False, False),
+    ],
+)
+@pytest.mark.parametrize("position", [1, 2, 4])
+def test_what_is_due_while_a_major_incident_goes_on_for_the_ticket_moves_nothing(
+    kind: str, lead: bool, hold: bool, position: int
+) -> None:
+    climbs = path(*LADDER.steps, climbs=("resolution", "first_response", "next_response"))
+
+    decision = decide(climbs, climbs.step(position), (due(kind, 0),), NOW, suspended=True)
+
+    assert (decision.to, decision.again, decision.trigger, decision.tell_next) == (None, False, None, False)
+    assert decision.tell_lead == ((kind,) if lead else ())
+    assert decision.hold == ((kind,) if hold else ())
+    assert decision.fired == (() if hold else (kind,))
+
+
+def test_the_warning_of_a_suspended_resolution_is_recorded_only() -> None:
+    dues = (due("resolution", 3, warned=False), due("first_response", 3, warned=False))
+
+    decision = decide(LADDER, LADDER.step(2), dues, NOW, suspended=True)
+
+    assert decision.warn == ("resolution", "first_response")
+    assert decision.quiet == ("resolution",)
+
+
 def test_the_clock_that_was_due_first_is_the_trigger() -> None:
     dues = (due("tier_time", -1), due("acknowledge", -3), due("resolution", -2))
 

@@ -89,6 +89,18 @@ class Ticket(models.Model):
         editable=False,
     )
 
+    # A major incident, and the one this ticket is linked to: it goes on for it (DESIGN 3, changes under way).
+    is_major = models.BooleanField("major incident", default=False, editable=False)
+    incident = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="linked",
+        db_index=False,
+        editable=False,
+    )
+
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -129,6 +141,14 @@ class Ticket(models.Model):
             models.CheckConstraint(
                 condition=Q(merged_into__isnull=True) | Q(status="closed", historic=False),
                 name="ticket_merged_is_closed",
+            ),
+            models.CheckConstraint(
+                condition=Q(incident__isnull=True) | Q(is_major=False, historic=False),
+                name="ticket_incident_is_linked_to_none",
+            ),
+            models.CheckConstraint(
+                condition=Q(incident__isnull=True) | ~Q(incident=F("pk")),
+                name="ticket_linked_to_another",
             ),
             models.UniqueConstraint(
                 fields=["source", "source_key"],
@@ -171,6 +191,11 @@ class Ticket(models.Model):
                 fields=["merged_into", "id"],
                 condition=Q(merged_into__isnull=False),
                 name="ticket_by_survivor",
+            ),
+            models.Index(
+                fields=["incident", "id"],
+                condition=Q(incident__isnull=False),
+                name="ticket_by_incident",
             ),
             models.Index(fields=["requester", "-id"], name="ticket_by_requester"),
             models.Index(fields=["organisation", "-id"], name="ticket_by_organisation"),

@@ -21,8 +21,8 @@ def merge_tickets(
 
     What escalation takes over (tier, promises) follows in the same transaction. The conversations stay where they
     are. Those merged into the survivor already are left alone. Locks all of them at once. Raises Refused (nothing to
-    merge, itself, imported history), Conflict (merged elsewhere, a finished survivor), NotAllowed (out of reach, or
-    another organisation's ticket without leading) and Ticket.DoesNotExist.
+    merge, itself, imported history), Conflict (merged elsewhere, a major incident, a finished survivor), NotAllowed
+    (out of reach, or another organisation's ticket without leading) and Ticket.DoesNotExist.
     """
     wanted = set(loser_ids)
     if not wanted or survivor_id in wanted:
@@ -100,6 +100,13 @@ def _check_loser(ticket: Ticket, survivor: Ticket, actor: User | None) -> None:
             field="tickets",
             value=ticket.pk,
             mend=f"Merge #{surviving(ticket).pk}, which it leads to.",
+        )
+    if ticket.is_major:
+        raise Conflict(
+            f"#{ticket.pk} is a major incident.",
+            field="tickets",
+            value=ticket.pk,
+            mend="Merge the other way round, or link the other to it.",
         )
     if ticket.organisation_id != survivor.organisation_id and actor is not None and not actor.may(Verb.LEAD):
         raise NotAllowed(

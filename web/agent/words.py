@@ -149,6 +149,23 @@ def _merged(event: Event, names: Names) -> Words:
     return "git-merge", f"merged {merged} into it", ""
 
 
+def _declared_major(event: Event, names: Names) -> Words:
+    return "urgent", "declared it a major incident", "late"
+
+
+def _linked(event: Event, names: Names) -> Words:
+    if "incident" in event.data:
+        return "link", f"linked it to major incident #{event.data['incident']}", ""
+    tickets = event.data.get("tickets", [])
+    shown = ", ".join(f"#{number}" for number in tickets[:5])
+    more = f" and {len(tickets) - 5} more" if len(tickets) > 5 else ""
+    return "link", f"linked {shown}{more} to it", ""
+
+
+def _unlinked(event: Event, names: Names) -> Words:
+    return "unlink", f"took it off major incident #{event.data.get('incident')}", ""
+
+
 def _tier_changed(event: Event, names: Names) -> Words:
     return "ladder", f"moved it from {_tier(event.data.get('from'))} to {_tier(event.data.get('to'))}", ""
 
@@ -286,6 +303,19 @@ def _question_answered(event: Event, names: Names) -> Words:
     return "message-check", "answered the question about the handoff", "good"
 
 
+def _suspended(event: Event, names: Names) -> Words:
+    return "player-pause", f"let its clocks stand still: #{event.data.get('incident')} goes on for it", ""
+
+
+def _resumed(event: Event, names: Names) -> Words:
+    return "player-play", "let its clocks run on with what was left", ""
+
+
+def _incident_updated(event: Event, names: Names) -> Words:
+    kept = _clock(event.data.get("clock"))
+    return "speakerphone", f"counted the update of #{event.data.get('incident')} as {kept}", "good"
+
+
 def _set_aside(event: Event, names: Names) -> Words:
     return (
         "alert-triangle",
@@ -308,6 +338,9 @@ _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     kinds.STATUS_CHANGED: _status,
     kinds.SEVERITY_CHANGED: _severity_changed,
     kinds.MERGED: _merged,
+    kinds.DECLARED_MAJOR: _declared_major,
+    kinds.LINKED: _linked,
+    kinds.UNLINKED: _unlinked,
     kinds.TIER_CHANGED: _tier_changed,
     kinds.TAGGED: _tagged,
     kinds.FIELD_CHANGED: _field,
@@ -328,6 +361,9 @@ _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     ladder.QUESTION_PASSED: _question_passed,
     ladder.QUESTION_UNANSWERED: _question_unanswered,
     ladder.QUESTION_ANSWERED: _question_answered,
+    ladder.SUSPENDED: _suspended,
+    ladder.RESUMED: _resumed,
+    ladder.INCIDENT_UPDATED: _incident_updated,
     ladder.SET_ASIDE: _set_aside,
     ladder.DEAD_LETTER: _dead_letter,
 }

@@ -1,0 +1,159 @@
+"""What a major incident takes over from the tickets linked to it, and gives back (DESIGN 3, changes under way)."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from django.db import connection
+
+from calendars.queries import hours_of
+from escalation import kinds
+from escalation.models import Clock, IncidentNews, Standing
+from escalation.operations.plan import Plan
+from escalation.operations.state import State, load_states
+from escalation.operations.steps import SUSPENDED_BY_INCIDENT, stands_still
+from escalation.operations.telling import Telling
+from escalation.rules.clocks import used_until
+from tickets import kinds as ticket_kinds
+from tickets.models import Event, Ticket
+from tickets.rules import OPEN_STATUSES
+from tickets.timeline import working
+
+BATCH = 500
+
+# The tickets to which a piece of news still has to be carried: those done drop out, so that two engines share the
+# work and either may stop half way. What the incident has become meanwhile counts, not what the news said.
+_TO_FOLLOW = {
+    IncidentNews.What.UPDATED: """
+        JOIN escalation_clock c ON c.ticket_id = t.id AND c.kind = 'first_response' AND c.state IN ('running', 'paused')
+        WHERE s.suspended_at <= %(at)s AND (c.due_at IS NULL OR c.due_at > %(at)s)
+    """,
+    IncidentNews.What.FINISHED: """
+        WHERE s.suspended_at IS NOT NULL AND NOT i.status = ANY(%(open)s)
+    """,
+    IncidentNews.What.REOPENED: """
+        WHERE s.suspended_at IS NULL AND i.status = ANY(%(open)s)
+    """,
+}
+_CLAIM = """
+SELECT t.id
+FROM tickets_ticket t JOIN tickets_ticket i ON i.id = t.incident_id JOIN escalation_standing s ON s.ticket_id = t.id
+{where} AND t.incident_id = %(incident)s
+ORDER BY t.id
+LIMIT %(batch)s
+{lock}
+"""
+
+
+def suspend(plan: Plan, states: Iterable[State]) -> None:
+    """Let stand still what the incident takes over; nobody is told any more, what was used stays on record."""
+    fresh = [state for state in states if state.standing.suspended_at is None]
+    for state in fresh:
+        state.standing.suspended_at = state.at(plan.now)
+        for kind in SUSPENDED_BY_INCIDENT:
+            plan.pause(state, kind, missed=True)
+        plan.withdrawn.add(state.group)
+        plan.touch(state)
+        if state.ticket.is_open:
+            plan.event(state, kinds.SUSPENDED, {"incident": state.ticket.incident_id})
+    Standing.objects.bulk_update([state.standing for state in fresh], ["suspended_at"])
+
+
+def resume(plan: Plan, states: Iterable[State]) -> None:
+    """Let run on what the incident suspended, with what was left; a step that was never told is told now.
+
+    What waiting pauses stays paused while the ticket waits.
+    """
+    held = [state for state in states if state.standing.suspended_at is not None]
+    for state in held:
+        state.standing.suspended_at = None
+        plan.touch(state)
+        if not state.ticket.is_open:
+            continue
+        for kind in SUSPENDED_BY_INCIDENT:
+            if not stands_still(state, kind):
+                plan.resume(state, kind)
+        if not (state.step.queue_only or state.acknowledged or state.standing.round):
+            # It came here while it was suspended.
+            plan.tellings.append(Telling(state, due_at=state.at(plan.now), begins=True))
+        plan.event(state, kinds.RESUMED, {"incident": state.ticket.incident_id})
+    Standing.objects.bulk_update([state.standing for state in held], ["suspended_at"])
+
+
+def leave_news(events: Sequence[Event]) -> None:
+    """Leave for the engine what a batch of events means for the tickets linked to major incidents."""
+    news = []
+    for event in events:
+        if not event.ticket.is_major:
+            continue
+        what = None
+        if event.kind == ticket_kinds.UPDATED and not event.data.get("automatic"):
+            what = IncidentNews.What.UPDATED
+        elif event.kind == ticket_kinds.STATUS_CHANGED and event.data.get("reopened"):
+            what = IncidentNews.What.REOPENED
+        elif event.kind == ticket_kinds.STATUS_CHANGED and event.data["to"] not in OPEN_STATUSES:
+            what = IncidentNews.What.FINISHED
+        if what is not None:
+            news.append(IncidentNews(incident=event.ticket, what=what, at=event.at))
+    if news:
+        IncidentNews.objects.bulk_create(news)
+
+
+def follow_incidents(*, now: dt.datetime, batch: int = BATCH) -> int:
+    """Carry what happened on major incidents to the tickets linked to them, in batches; return to how many.
+
+    An update keeps their first responses, the end of an incident lets them run on, its return suspends them again.
+    Idle costs one index probe. Tickets that somebody holds are left to the next tick.
+    """
+    followed = 0
+    for news in IncidentNews.objects.filter(done_at__isnull=True).order_by("pk"):
+        while count := _follow(news, now, batch):
+            followed += count
+        if not _claim(news, 1, lock=False):
+            IncidentNews.objects.filter(pk=news.pk, done_at__isnull=True).update(done_at=now)
+    return followed
+
+
+def _follow(news: IncidentNews, now: dt.datetime, batch: int) -> int:
+    with working() as work:
+        ids = _claim(news, batch, lock=True)
+        if not ids:
+            return 0
+        work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
+        states = load_states(work, ids)
+        plan = Plan(work, now=now)
+        plan.calendars.learn([state.path for state in states.values()])
+        match news.what:
+            case IncidentNews.What.UPDATED:
+                _keep_first_responses(plan, states.values(), news)
+            case IncidentNews.What.FINISHED:
+                resume(plan, states.values())
+            case _:
+                suspend(plan, states.values())
+        plan.flush()
+        return len(ids)
+
+
+def _keep_first_responses(plan: Plan, states: Iterable[State], news: IncidentNews) -> None:
+    """Meet the first responses, at the instant of the update rather than of the engine."""
+    for state in states:
+        clock = state.clocks[Clock.Kind.FIRST_RESPONSE]
+        hours = hours_of(clock.calendar_version_id)
+        used = used_until(hours, since=clock.running_since, used=clock.used, at=news.at)
+        plan.stop(state, Clock.Kind.FIRST_RESPONSE, Clock.State.MET)
+        clock.used, clock.stopped_at = used, max(news.at, clock.started_at)
+        plan.event(
+            state,
+            kinds.INCIDENT_UPDATED,
+            {"incident": news.incident_id, "clock": Clock.Kind.FIRST_RESPONSE.value},
+        )
+
+
+def _claim(news: IncidentNews, batch: int, *, lock: bool) -> list[int]:
+    sql = _CLAIM.format(
+        where=_TO_FOLLOW[IncidentNews.What(news.what)],
+        lock="FOR NO KEY UPDATE OF t SKIP LOCKED" if lock else "",
+    )
+    values = {"incident": news.incident_id, "at": news.at, "open": sorted(OPEN_STATUSES), "batch": batch}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return [pk for (pk,) in cursor.fetchall()]
