@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -153,7 +154,12 @@ def _claim(news: IncidentNews, batch: int, *, lock: bool) -> list[int]:
         where=_TO_FOLLOW[IncidentNews.What(news.what)],
         lock="FOR NO KEY UPDATE OF t SKIP LOCKED" if lock else "",
     )
-    values = {"incident": news.incident_id, "at": news.at, "open": sorted(OPEN_STATUSES), "batch": batch}
+    values: dict[str, Any] = {
+        "incident": news.incident_id,
+        "at": news.at,
+        "open": sorted(OPEN_STATUSES),
+        "batch": batch,
+    }
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return [pk for (pk,) in cursor.fetchall()]
