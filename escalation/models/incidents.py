@@ -17,6 +17,8 @@ class IncidentNews(models.Model):
     incident = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="+", db_index=False)
     what = models.CharField(max_length=8, choices=What)
     at = models.DateTimeField()
+    # After a failure it rests until then; null: it is carried on with the next tick.
+    rests_until = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -1,10 +1,12 @@
 """What a major incident takes over from the tickets linked to it, and gives back (DESIGN 3, changes under way)."""
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from calendars.queries import hours_of
 from escalation import kinds
@@ -17,9 +19,13 @@ from escalation.rules.clocks import used_until
 from tickets import kinds as ticket_kinds
 from tickets.models import Event, Ticket
 from tickets.rules import OPEN_STATUSES
-from tickets.timeline import working
+from tickets.timeline import Work, working
+
+log = logging.getLogger("belay.engine")
 
 BATCH = 500
+# How long news rests when a ticket's processing fails by it.
+REST = dt.timedelta(seconds=60)
 
 # The tickets to which a piece of news still has to be carried: those done drop out, so that two engines share the
 # work and either may stop half way. What the incident has become meanwhile counts, not what the news said.
@@ -35,10 +41,10 @@ _TO_FOLLOW = {
         WHERE s.suspended_at IS NULL AND i.status = ANY(%(open)s)
     """,
 }
-_CLAIM = """
+_TO_FOLLOW_SQL = """
 SELECT t.id
 FROM tickets_ticket t JOIN tickets_ticket i ON i.id = t.incident_id JOIN escalation_standing s ON s.ticket_id = t.id
-{where} AND t.incident_id = %(incident)s
+{where} AND t.incident_id = %(incident)s AND t.id > %(after)s {only}
 ORDER BY t.id
 LIMIT %(batch)s
 {lock}
@@ -103,35 +109,57 @@ def follow_incidents(*, now: dt.datetime, batch: int = BATCH) -> int:
     """Carry what happened on major incidents to the tickets linked to them, in batches; return to how many.
 
     An update keeps their first responses, the end of an incident lets them run on, its return suspends them again.
-    Idle costs one index probe. Tickets that somebody holds are left to the next tick.
+    Idle costs one index probe. Tickets that somebody holds are left to the next tick; one whose processing fails is
+    found by halving its batch, holds nobody else up and is tried again after a rest.
     """
     followed = 0
-    for news in IncidentNews.objects.filter(done_at__isnull=True).order_by("pk"):
-        while count := _follow(news, now, batch):
-            followed += count
-        if not _claim(news, 1, lock=False):
-            IncidentNews.objects.filter(pk=news.pk, done_at__isnull=True).update(done_at=now)
+    awake = Q(rests_until__isnull=True) | Q(rests_until__lte=now)
+    for news in IncidentNews.objects.filter(awake, done_at__isnull=True).order_by("pk"):
+        after, failed = 0, 0
+        while ids := _to_follow(news, after=after, batch=batch):
+            after = ids[-1]
+            carried, failures = _carry(news, ids, now)
+            followed += carried
+            failed += failures
+        left = IncidentNews.objects.filter(pk=news.pk, done_at__isnull=True)
+        if not _to_follow(news, batch=1):
+            left.update(done_at=now)
+        elif failed:
+            left.update(rests_until=now + REST)
     return followed
 
 
-def _follow(news: IncidentNews, now: dt.datetime, batch: int) -> int:
-    with working() as work:
-        ids = _claim(news, batch, lock=True)
-        if not ids:
-            return 0
-        work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
-        states = load_states(work, ids)
-        plan = Plan(work, now=now)
-        plan.calendars.learn([state.path for state in states.values()])
-        match news.what:
-            case IncidentNews.What.UPDATED:
-                _keep_first_responses(plan, states.values(), news)
-            case IncidentNews.What.FINISHED:
-                resume(plan, states.values())
-            case _:
-                suspend(plan, states.values())
-        plan.flush()
-        return len(ids)
+def _carry(news: IncidentNews, ids: Sequence[int], now: dt.datetime) -> tuple[int, int]:
+    """Carry a piece of news to these tickets; return to how many, and how many of them failed."""
+    try:
+        with working() as work:
+            # Looked at again under the lock: another engine may have been here.
+            held = _to_follow(news, only=ids, batch=len(ids), lock=True)
+            if held:
+                _apply(work, news, held, now)
+            return len(held), 0
+    except Exception:
+        if len(ids) == 1:
+            log.exception("what happened on #%d can't be carried to #%d", news.incident_id, ids[0])
+            return 0, 1
+    middle = len(ids) // 2
+    first, second = _carry(news, ids[:middle], now), _carry(news, ids[middle:], now)
+    return first[0] + second[0], first[1] + second[1]
+
+
+def _apply(work: Work, news: IncidentNews, ids: Sequence[int], now: dt.datetime) -> None:
+    work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
+    states = load_states(work, ids)
+    plan = Plan(work, now=now)
+    plan.calendars.learn([state.path for state in states.values()])
+    match news.what:
+        case IncidentNews.What.UPDATED:
+            _keep_first_responses(plan, states.values(), news)
+        case IncidentNews.What.FINISHED:
+            resume(plan, states.values())
+        case _:
+            suspend(plan, states.values())
+    plan.flush()
 
 
 def _keep_first_responses(plan: Plan, states: Iterable[State], news: IncidentNews) -> None:
@@ -149,15 +177,26 @@ def _keep_first_responses(plan: Plan, states: Iterable[State], news: IncidentNew
         )
 
 
-def _claim(news: IncidentNews, batch: int, *, lock: bool) -> list[int]:
-    sql = _CLAIM.format(
+def _to_follow(
+    news: IncidentNews,
+    *,
+    batch: int,
+    after: int = 0,
+    only: Sequence[int] | None = None,
+    lock: bool = False,
+) -> list[int]:
+    """Return tickets to which this news still has to be carried, by number; locked ones are skipped with `lock`."""
+    sql = _TO_FOLLOW_SQL.format(
         where=_TO_FOLLOW[IncidentNews.What(news.what)],
+        only="AND t.id = ANY(%(only)s)" if only is not None else "",
         lock="FOR NO KEY UPDATE OF t SKIP LOCKED" if lock else "",
     )
     values: dict[str, Any] = {
         "incident": news.incident_id,
         "at": news.at,
         "open": sorted(OPEN_STATUSES),
+        "after": after,
+        "only": list(only) if only is not None else None,
         "batch": batch,
     }
     with connection.cursor() as cursor:

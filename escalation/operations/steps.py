@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from accounts.models import User
 from escalation import kinds
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
-from escalation.operations.groups import groups_of_step
+from escalation.operations.groups import consult_group, question_group
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
 from escalation.operations.telling import Telling
@@ -105,8 +105,9 @@ def move(
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
     if plan.stop(state, Clock.Kind.QUESTION, Clock.State.CANCELLED) is not None:
         plan.questions_overtaken.add(state.ticket.pk)
+        plan.withdrawn.add(question_group(state.ticket.pk, state.standing.seq))
     plan.overtaken[state.ticket.pk] = request_becomes
-    plan.withdrawn |= {state.group, *groups_of_step(state.ticket.pk, state.standing.seq)}
+    plan.withdrawn |= {state.group, consult_group(state.ticket.pk, state.standing.seq)}
 
     standing = state.standing
     standing.seq += 1

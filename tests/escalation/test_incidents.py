@@ -1,6 +1,7 @@
 """Linked to a major incident: what it takes over, what runs on, what comes back (DESIGN 3, changes under way)."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -17,10 +18,13 @@ from escalation.operations import (
     deescalate,
     escalate,
     grant_request,
+    incidents,
     pass_on,
     request_escalation,
 )
 from escalation.operations.incidents import follow_incidents
+from escalation.operations.plan import Plan
+from escalation.operations.state import State
 from notifications.models import Contact, Notification
 from tests.escalation.looking import DAY, at_l2, clock, due, fresh, run, tellings
 from tests.house import HOUR, MIN, SEVERITIES, House, republish, steps_for
@@ -187,6 +191,34 @@ def test_news_is_carried_on_in_batches_and_once(house: House) -> None:
 
     assert Clock.objects.filter(ticket__in=children, kind="first_response", state="met").count() == 5
     assert not IncidentNews.objects.filter(done_at__isnull=True).exists()
+
+
+def test_a_ticket_whose_processing_fails_holds_no_other_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = major(house)
+    children = [house.open() for _ in range(5)]
+    for child in children:
+        link(house, parent, child, house.now + MIN)
+    post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + 5 * MIN)
+    keep = incidents._keep_first_responses
+
+    def failing(plan: Plan, states: Iterable[State], news: IncidentNews) -> None:
+        held = list(states)
+        if any(state.ticket.pk == children[2].pk for state in held):
+            raise ZeroDivisionError("a bug")
+        keep(plan, held, news)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(incidents, "_keep_first_responses", failing)
+        tick(now=house.now + 6 * MIN)
+        assert follow_incidents(now=house.now + 6 * MIN) == 0
+    met = Clock.objects.filter(ticket__in=children, kind="first_response", state="met")
+    assert met.count() == 4
+
+    tick(now=house.now + 7 * MIN)
+
+    assert met.count() == 5
 
 
 def test_when_the_incident_is_over_its_tickets_run_on_until_somebody_resolves_them(house: House) -> None:
