@@ -213,7 +213,10 @@ def _ready_made() -> list[tuple[str, bytes]]:
     _make_due()
     with _only_the_first():
         tick(senders=1)
-    return [(message.to[0], message.message().as_bytes(linesep="\r\n"))  # type: ignore[call-arg] for message in mail.outbox]
+    return [
+        (message.to[0], message.message().as_bytes(linesep="\r\n"))  # type: ignore[call-arg]
+        for message in mail.outbox
+    ]
 
 
 def _make_due() -> None:

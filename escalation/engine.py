@@ -22,8 +22,10 @@ from escalation import kinds
 from escalation.measures import measures_of
 from escalation.models import Clock, Escalation, EscalationRequest
 from escalation.operations.dead_letters import handle_dead_letters
+from escalation.operations.incidents import follow_incidents
 from escalation.operations.plan import PersonalMessage, Plan
 from escalation.operations.promises import start_promise
+from escalation.operations.sending_back import pursue_questions
 from escalation.operations.set_aside import set_ticket_aside, works_again
 from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
@@ -63,6 +65,8 @@ class TickReport:
     batches: int = 0
     set_aside: int = 0
     dead_letters: int = 0
+    # Linked tickets to which something was carried from their major incident.
+    followed: int = 0
     batch_seconds: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
     # Trigger of each change of step -> how many.
@@ -90,6 +94,8 @@ def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None)
     at = now or database_now()
     report = TickReport()
     if only is None:
+        # First, so that what an update has kept is not missed at the same tick.
+        report.followed = follow_incidents(now=at)
         report.dead_letters = handle_dead_letters(now=at)
     position = _run_batch(at, _START, only, report, fixed=now is not None)
     while position is not None:
@@ -198,6 +204,7 @@ def _process(
     plan = Plan(work, now=now)
     plan.calendars.learn([state.path for state in states.values()])
     follow_ups: list[State] = []
+    questions: list[State] = []
     for state in states.values():
         # Read again under the lock: what a click has stopped meanwhile is no longer due.
         dues = tuple(
@@ -217,13 +224,19 @@ def _process(
         )
         if not dues:
             continue
-        decision = decide(state.path, state.step, dues, now)
+        suspended = state.standing.suspended_at is not None
+        decision = decide(state.path, state.step, dues, now, suspended=suspended)
         if decision.trigger is not None:
             report.steps[decision.trigger.kind] += 1
         _apply(plan, state, decision, {due.kind: due for due in dues})
         if decision.follow_up:
             follow_ups.append(state)
+        if decision.pursue_question and Clock.Kind.QUESTION in state.clocks:
+            # A step taken at the same claim has overtaken it.
+            questions.append(state)
         works_again(state)
+    if questions:
+        pursue_questions(plan, questions)
     plan.flush()
     if follow_ups:
         # Waiting has lasted long enough: the ticket is open again, its own clocks run on (DESIGN 3, waiting).
@@ -241,12 +254,14 @@ def _apply(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -
     now = plan.now
     at = state.at(now)
     plan.touch(state)
+    for kind in decision.hold:
+        plan.pause(state, kind, missed=True)
     for kind in decision.warn:
         clock = state.clocks[kind]
         clock.warned_at = at
         clock.fires_at = clock.due_at
         plan.write(state, clock)
-        owned = state.ticket.assignee_id is not None
+        owned = state.ticket.assignee_id is not None and kind not in decision.quiet
         plan.event(
             state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": owned}
         )

@@ -21,6 +21,9 @@ from escalation.rules.deciding import WARNING, Due
 from escalation.rules.explaining import (
     AGAIN,
     CLIMBS,
+    HELD,
+    PURSUES,
+    RECORDED,
     REOPENS,
     TELLS_LEAD,
     TELLS_NEXT,
@@ -244,7 +247,8 @@ class _Outlook:
         # One that stands still will be due some day: what follows then is what would follow now.
         due_at = clock.due_at or self.now
         due = Due(clock.pk, clock.kind, due_at, warn_at=None, warned=True, missed=clock.round)
-        return consequence(self.state.path, self.state.step, due)
+        suspended = self.state.standing.suspended_at is not None
+        return consequence(self.state.path, self.state.step, due, suspended=suspended)
 
     def _moves_first(self, clock: Clock) -> bool:
         """Tell whether the ticket changes its step before this clock is due, if nobody does anything."""
@@ -268,9 +272,14 @@ class _Outlook:
             return self._next_told(clock)
         if found.kind == REOPENS:
             return f"it is open again and its clocks run on; {self._owner_told()}"
-        if found.kind == TELLS_OWNER:
-            return self._owner_told()
-        return self._lead_told()
+        if found.kind == PURSUES:
+            asked = "the sender's lead is asked" if clock.round == 0 else self._lead_told()
+            return f"{asked}, and nothing moves by it"
+        if found.kind == HELD:
+            return f"it stands still: major incident #{self.state.ticket.incident_id} goes on for this ticket"
+        if found.kind == RECORDED:
+            return "it is recorded, and nothing else"
+        return self._owner_told() if found.kind == TELLS_OWNER else self._lead_told()
 
     def _tail(self, found: Consequence, clock: Clock) -> str:
         if clock.kind == Clock.Kind.STAKEHOLDER_UPDATE:

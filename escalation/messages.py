@@ -12,6 +12,9 @@ from escalation.models import Clock, EscalationRequest
 from escalation.models.clocks import LIVE
 from escalation.outlook import Briefing, Outlook, Told, outlooks_of
 from escalation.queries import acknowledge_url
+from escalation.wording import mark as _mark
+from escalation.wording import reader_zone as _zone
+from escalation.wording import situation as _situation
 from notifications.letters import (
     Action,
     Letter,
@@ -19,7 +22,6 @@ from notifications.letters import (
     compose,
     desk_url,
     moment,
-    one_line,
     page,
     portal_url,
 )
@@ -347,32 +349,9 @@ def _others(outlook: Outlook, contact_id: int | None) -> Sequence[Told]:
     return [told for told in outlook.told if told.contact_id != contact_id]
 
 
-def _situation(ticket: Ticket) -> tuple[tuple[str, str], ...]:
-    requester = f"{ticket.requester}, {ticket.organisation}" if ticket.organisation else str(ticket.requester)
-    return (
-        ("Service", str(ticket.service or "")),
-        ("Impact", f"{ticket.get_impact_display()}, urgency {ticket.get_urgency_display().lower()}"),
-        ("Requester", requester),
-        ("Held by", " ".join(filter(None, (Tier(ticket.tier).label, str(ticket.team or ""))))),
-        ("Owner", str(ticket.assignee or "nobody")),
-    )
-
-
 def _clock_words(row: Notification) -> str:
     return _CLOCK_WORDS.get(row.context.get("clock", ""), "a deadline")
 
 
 def _due(row: Notification, zone: str, now: dt.datetime) -> str:
     return moment(dt.datetime.fromisoformat(row.context["due_at"]), zone, now)
-
-
-def _mark(ticket: Ticket) -> str:
-    """Return how a subject line begins, short enough for what is wanted, which stands at its end."""
-    return f"[SEV{ticket.severity}] #{ticket.pk} {one_line(ticket.subject, 80)}"
-
-
-def _zone(row: Notification) -> str:
-    """Return the reader's time zone: the contact's, else the user's."""
-    if row.contact is not None:
-        return row.contact.time_zone
-    return row.user.time_zone if row.user is not None else "UTC"

@@ -253,6 +253,7 @@ def why(escalation: Escalation) -> str:
         trigger.RULE: "A rule asked for it.",
         trigger.MONITORING: "Monitoring reports it.",
         trigger.REOPENED: "It was reopened.",
+        trigger.MERGED: "A ticket that stood here was merged into it.",
         trigger.CHANGED: "Its severity, category, service or organisation changed.",
     }
     return words.get(escalation.trigger, "It was escalated.") + late

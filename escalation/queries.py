@@ -20,6 +20,7 @@ from escalation.rules.recounting import counterpart
 from notifications.models import Contact
 from notifications.queries import Rung, resolve_lists
 from tickets.models import Ticket
+from tickets.queries import surviving_id
 
 _SALT = "belay.acknowledge"
 # Links end with their seq anyway; this only bounds how long a forgotten mail can be replayed.
@@ -94,6 +95,8 @@ class AcknowledgeLink:
     ticket_id: int
     seq: int
     contact_id: int
+    # The ticket that the mail was about, where that was merged into `ticket_id` since.
+    merged_from: int | None = None
 
 
 class BadLink(LookupError):
@@ -244,6 +247,25 @@ def read_acknowledge_link(token: str) -> AcknowledgeLink:
     if not Contact.objects.filter(pk=contact_id).exists():
         raise BadLink("nobody is behind this link")
     return AcknowledgeLink(ticket_id=ticket_id, seq=seq, contact_id=contact_id)
+
+
+def follow_merge(link: AcknowledgeLink, seen_seq: int | None = None) -> AcknowledgeLink:
+    """Return where a link leads now: that of a merged ticket to its survivor's current step, or the one seen.
+
+    Whether its contact may acknowledge there is the operation's matter. One query for a ticket that was not merged.
+    """
+    survivor_id = surviving_id(link.ticket_id)
+    if survivor_id == link.ticket_id:
+        return link
+    seq = Standing.objects.filter(ticket_id=survivor_id).values_list("seq", flat=True).first()
+    if seq is None:
+        return link
+    return AcknowledgeLink(
+        ticket_id=survivor_id,
+        seq=seq if seen_seq is None else seen_seq,
+        contact_id=link.contact_id,
+        merged_from=link.ticket_id,
+    )
 
 
 def _bare_state(ticket: Ticket) -> State | None:

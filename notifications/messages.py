@@ -38,6 +38,7 @@ def register() -> None:
         (receivers.RESOLVED, _resolved),
         (receivers.REPLIED, _replied),
         (receivers.ASSIGNED, _assigned),
+        (receivers.MERGED, _merged),
     ):
         register_renderer(kind, render, load=_load)
 
@@ -156,6 +157,23 @@ def _resolved(row: Notification, known: Known) -> Rendered:
             number=ticket.pk,
             lead=("Your request is marked as solved.", HOW_TO_REOPEN),
             facts=(("Solved by", str(ticket.team or "")),),
+            action=Action("See your request", portal_url(ticket.pk)),
+            footer=WHY_REQUESTER,
+        )
+    )
+
+
+def _merged(row: Notification, known: Known) -> Rendered:
+    ticket, event = known.ticket(row), known.event(row)
+    return compose(
+        Letter(
+            subject=f"Re: [#{ticket.pk}] {ticket.subject}",
+            title=ticket.subject,
+            number=ticket.pk,
+            lead=(
+                f"Your request is about the same thing as #{event.data['merged_into']}, so we go on with both as one.",
+                "Nothing is lost: what you write here reaches the people who work on it.",
+            ),
             action=Action("See your request", portal_url(ticket.pk)),
             footer=WHY_REQUESTER,
         )

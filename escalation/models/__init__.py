@@ -3,6 +3,7 @@
 from escalation.models.clocks import Clock
 from escalation.models.doubts import PathDoubt
 from escalation.models.escalations import Escalation, EscalationRequest, Standing
+from escalation.models.incidents import IncidentNews
 from escalation.models.paths import (
     EscalationPath,
     PathVersion,
@@ -11,6 +12,7 @@ from escalation.models.paths import (
     StepContactList,
     StepTarget,
 )
+from escalation.models.questions import HandoffQuestion
 from escalation.models.recomputing import RecomputeJob
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "Escalation",
     "EscalationPath",
     "EscalationRequest",
+    "HandoffQuestion",
+    "IncidentNews",
     "PathDoubt",
     "PathVersion",
     "RecomputeJob",

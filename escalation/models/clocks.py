@@ -27,6 +27,7 @@ class Clock(models.Model):
         NEXT_TELLING = "next_telling", "Next telling"
         FOLLOW_UP = "follow_up", "Follow up"
         REQUEST = "request", "Answer to the requester's wish"
+        QUESTION = "question", "Answer to a question sent back"
 
     class State(models.TextChoices):
         RUNNING = "running", "Running"

@@ -9,6 +9,7 @@ from core.bulk import read_rows
 from core.db import lacks_database, lacks_lock
 from escalation import kinds
 from escalation.models import Clock
+from escalation.operations.people import admins_as_contacts
 from escalation.operations.plan import Plan
 from escalation.operations.set_aside import set_ticket_aside, works_again
 from escalation.operations.state import State, load_states
@@ -104,6 +105,10 @@ def _rests(clock: Clock) -> bool:
 
 
 def _consequences(plan: Plan, states: dict[int, State], letters: list[Notification]) -> None:
+    personal = [letter for letter in letters if letter.round is None]
+    if personal:
+        _stand_in(plan, states, personal)
+    letters = [letter for letter in letters if letter.round is not None]
     methods = methods_of({letter.contact_id for letter in letters if letter.contact_id is not None})
     told: set[int] = set()
     tried, alive = _tried(letters)
@@ -114,6 +119,7 @@ def _consequences(plan: Plan, states: dict[int, State], letters: list[Notificati
             or letter.seq != state.standing.seq
             or state.acknowledged
             or not state.ticket.is_open
+            or state.standing.suspended_at is not None
         ):
             continue
         plan.touch(state)
@@ -153,6 +159,89 @@ def _consequences(plan: Plan, states: dict[int, State], letters: list[Notificati
                     fallback_dead=letter.kind == kinds.TELL_FALLBACK,
                 )
             )
+
+
+def _stand_in(plan: Plan, states: dict[int, State], letters: list[Notification]) -> None:
+    """Send on what could not be delivered to a lead, an owner or somebody who was asked.
+
+    By their next method, else to the path's fallback contact, else to the admins; each gets the same letter once.
+    """
+    wanted = [
+        (state, letter)
+        for letter in letters
+        if (state := states.get(letter.ticket_id or 0)) is not None
+        and state.ticket.is_open
+        and letter.seq == state.standing.seq
+    ]
+    if not wanted:
+        return
+    before = list(
+        Notification.objects.filter(
+            ticket_id__in={state.ticket.pk for state, _ in wanted}, round__isnull=True
+        )
+    )
+    fallbacks = {state.path.fallback_id for state, _ in wanted}
+    admins = {contact.pk: contact.user_id for contact in admins_as_contacts()}
+    contacts = {letter.contact_id for _, letter in wanted if letter.contact_id is not None}
+    methods = methods_of(contacts | fallbacks | admins.keys())
+    for state, letter in wanted:
+        same = [row for row in before if _is_same(row, letter)]
+        tried = {row.method_id for row in same}
+        heard = {row.contact_id for row in same}
+        ways = [way for way in methods.get(letter.contact_id or 0, ()) if way[0] not in tried]
+        others = [pk for pk in (state.path.fallback_id, *admins) if pk not in heard and methods.get(pk)]
+        # Somebody else may have got it already: then it has reached, or will reach, a person.
+        alive = any(row.state not in (Notification.State.DEAD, Notification.State.WITHDRAWN) for row in same)
+        contact_id = letter.contact_id if ways else None if alive else next(iter(others), None)
+        plan.touch(state)
+        plan.event(
+            state,
+            kinds.DEAD_LETTER,
+            {
+                "notification": letter.pk,
+                "contact": letter.contact_id,
+                "next": "method" if ways else "contact" if contact_id is not None else "nobody",
+                "seq": letter.seq,
+            },
+        )
+        if contact_id is None:
+            continue
+        method_id, channel, address = ways[0] if ways else methods[contact_id][0]
+        message = Message(
+            kind=letter.kind,
+            ticket_id=letter.ticket_id,
+            group=letter.group,
+            seq=letter.seq,
+            contact_id=contact_id,
+            user_id=letter.user_id if ways else admins.get(contact_id),
+            method_id=method_id,
+            channel=channel,
+            address=address,
+            context=letter.context,
+        )
+        plan.messages.append(message)
+        # So that the next of these letters sees it.
+        before.append(
+            Notification(
+                ticket_id=message.ticket_id,
+                seq=message.seq,
+                kind=message.kind,
+                context=letter.context,
+                contact_id=contact_id,
+                method_id=method_id,
+            )
+        )
+
+
+def _is_same(row: Notification, letter: Notification) -> bool:
+    """Tell whether two messages say the same, to whomever."""
+
+    def says(one: Notification) -> tuple[object, ...]:
+        # Instructions are each contact's own.
+        context = {name: value for name, value in one.context.items() if name != "instructions"}
+        return one.ticket_id, one.seq, one.kind, context
+
+    return says(row) == says(letter)
 
 
 Key = tuple[int | None, int | None, int | None, int | None]

@@ -12,7 +12,7 @@ from typing import Any
 from accounts.models import User
 from calendars.queries import hours_of
 from core.bulk import insert_rows, update_rows
-from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.models import Clock, Escalation, EscalationRequest, HandoffQuestion, Standing
 from escalation.models.clocks import new_clock
 from escalation.operations.people import leads_of, reach_users
 from escalation.operations.state import State, with_assignees
@@ -63,6 +63,8 @@ STANDS = (
     "falls",
     "round",
     "declined",
+    "suspended_at",
+    "consulted",
 )
 CAUSED = (
     "ticket_id",
@@ -120,6 +122,8 @@ class Plan:
     new_clocks: list[Clock] = field(default_factory=list)
     changed_clocks: dict[int, Clock] = field(default_factory=dict)
     overtaken: dict[int, str] = field(default_factory=dict)
+    # Tickets whose open question has no handoff any more.
+    questions_overtaken: set[int] = field(default_factory=set)
 
     def touch(self, state: State) -> State:
         """Note that the state changes, so that its standing and ladder columns are written."""
@@ -212,11 +216,13 @@ class Plan:
         self.write(state, clock)
         return clock
 
-    def pause(self, state: State, kind: str) -> None:
-        """Pause a running clock; one that is due already has been missed and stays due."""
+    def pause(self, state: State, kind: str, *, missed: bool = False) -> None:
+        """Pause a running clock; one that is due already has been missed and stays due, unless `missed` is given."""
         clock = state.clocks.get(kind)
         at = state.at(self.now)
-        if clock is None or clock.state != Clock.State.RUNNING or (clock.due_at and clock.due_at <= at):
+        if clock is None or clock.state != Clock.State.RUNNING:
+            return
+        if clock.due_at is not None and clock.due_at <= at and not missed:
             return
         clock.used = used_until(
             hours_of(clock.calendar_version_id), since=clock.running_since, used=clock.used, at=at
@@ -302,7 +308,7 @@ class Plan:
         update_rows(changed, ANSWERED)
 
     def _answer_overtaken(self) -> None:
-        """Close the requesters' wishes of tickets that moved, one statement per outcome."""
+        """Close the requesters' wishes and the questions of tickets that moved, one statement per outcome."""
         by_state: dict[str, list[int]] = {}
         for ticket_id, state in self.overtaken.items():
             by_state.setdefault(state, []).append(ticket_id)
@@ -310,6 +316,10 @@ class Plan:
             EscalationRequest.objects.filter(ticket_id__in=ids, state=EscalationRequest.State.OPEN).update(
                 state=state_name, answered_at=self.now
             )
+        if self.questions_overtaken:
+            HandoffQuestion.objects.filter(
+                ticket_id__in=self.questions_overtaken, state=HandoffQuestion.State.OPEN
+            ).update(state=HandoffQuestion.State.OVERTAKEN, answered_at=self.now)
 
     def _personal_messages(self) -> Iterable[Message]:
         if not self.personal:
@@ -335,7 +345,7 @@ class Plan:
 
 
 def ladder_row(state: State) -> LadderRow:
-    """Return what lists and board sort by; next_telling is nobody's deadline."""
+    """Return what lists and board sort by; next_telling is nobody's deadline, what stands still waits for nobody."""
     dues = [
         clock.due_at
         for kind, clock in state.clocks.items()
@@ -347,5 +357,7 @@ def ladder_row(state: State) -> LadderRow:
         ticket_id=state.ticket.id,
         next_due_at=min(dues, default=None),
         tier_due_at=tier_time.due_at if tier_time is not None else None,
-        unacknowledged_since=acknowledge.started_at if acknowledge is not None else None,
+        unacknowledged_since=acknowledge.started_at
+        if acknowledge is not None and acknowledge.running_since is not None
+        else None,
     )

@@ -8,7 +8,7 @@ from calendars.rules import due_business_days, elapsed
 from escalation.models import Clock
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
-from escalation.operations.steps import pauses_now
+from escalation.operations.steps import PAUSED_BY_WAITING, stands_still
 from escalation.rules.recounting import used_anew
 from tickets.models import Ticket
 
@@ -18,7 +18,6 @@ KINDS = (
     Clock.Kind.RESOLUTION,
     Clock.Kind.STAKEHOLDER_UPDATE,
 )
-PAUSED_BY_WAITING = (Clock.Kind.RESOLUTION, Clock.Kind.TIER_TIME)
 
 
 def budget_of(state: State, kind: str) -> dt.timedelta | None:
@@ -39,7 +38,7 @@ def start_promise(plan: Plan, state: State, kind: str, *, since: dt.datetime, mi
         return
     version_id = plan.calendars.for_promise(state.path, state.ticket.severity)
     plan.start(state, kind, budget, since=since, calendar_version_id=version_id, round_number=missed)
-    if kind == Clock.Kind.RESOLUTION and pauses_now(state):
+    if stands_still(state, kind):
         plan.pause(state, kind)
 
 
@@ -66,11 +65,10 @@ def start_follow_up(plan: Plan, state: State) -> None:
 
 def apply_waiting(plan: Plan, state: State) -> None:
     """Pause or resume what waiting pauses, and start or end the follow-up, as the status now says."""
-    if pauses_now(state):
-        for kind in PAUSED_BY_WAITING:
+    for kind in PAUSED_BY_WAITING:
+        if stands_still(state, kind):
             plan.pause(state, kind)
-    else:
-        for kind in PAUSED_BY_WAITING:
+        else:
             plan.resume(state, kind)
     if state.ticket.is_waiting:
         start_follow_up(plan, state)
@@ -112,7 +110,7 @@ def resume_resolution(plan: Plan, states: Iterable[State]) -> None:
             clock.pauses = [*clock.pauses, [clock.stopped_at.isoformat(), None]]
         clock.ticket = state.ticket
         plan.run_on(state, clock)
-        if pauses_now(state):
+        if stands_still(state, Clock.Kind.RESOLUTION):
             plan.pause(state, Clock.Kind.RESOLUTION)
 
 

@@ -19,9 +19,9 @@ from escalation.models import Clock, Escalation
 from escalation.models.clocks import LIVE
 from escalation.operations.by_hand import ANSWER_WITHIN
 from escalation.operations.plan import Plan
-from escalation.operations.promises import KINDS, PAUSED_BY_WAITING, budget_of, pauses_of, start_promise
+from escalation.operations.promises import KINDS, budget_of, pauses_of, start_promise
 from escalation.operations.state import State
-from escalation.operations.steps import move, pauses_now, start_tier_time
+from escalation.operations.steps import PAUSED_BY_WAITING, move, stands_still, start_tier_time
 from escalation.paths import facts_of
 from escalation.rules.clocks import used_until
 from escalation.rules.paths import PathRule, StepRule
@@ -181,8 +181,8 @@ def _recount_step(plan: Plan, state: State, was: StepRule) -> None:
 def _start(plan: Plan, state: State, kind: str, budget: dt.timedelta, version_id: int) -> None:
     at = state.at(plan.now)
     plan.start(state, kind, budget, since=at, calendar_version_id=version_id, step_bound=True)
-    if _stands_still(state, kind):
-        plan.pause(state, kind)
+    if stands_still(state, kind):
+        plan.pause(state, kind, missed=state.standing.suspended_at is not None)
 
 
 def _recount_promises(plan: Plan, state: State, spent: Spent) -> None:
@@ -228,14 +228,10 @@ def _follow_up_budget(state: State, clock: Clock, version_id: int) -> dt.timedel
 
 def _pause_as_said(plan: Plan, state: State) -> None:
     for kind in PAUSED_BY_WAITING:
-        if _stands_still(state, kind):
+        if stands_still(state, kind):
             plan.pause(state, kind)
         else:
             plan.resume(state, kind)
-
-
-def _stands_still(state: State, kind: str) -> bool:
-    return kind in PAUSED_BY_WAITING and pauses_now(state)
 
 
 def _recount_or_cancel(

@@ -7,6 +7,7 @@ from accounts.models import User
 from core.bulk import make
 from escalation import kinds
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.operations.groups import consult_group, question_group
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
 from escalation.operations.telling import Telling
@@ -16,6 +17,8 @@ from tickets.models import Entry, Ticket
 from tickets.operations import Placement
 
 STEP_CLOCKS = (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE, Clock.Kind.NEXT_TELLING)
+PAUSED_BY_WAITING = (Clock.Kind.RESOLUTION, Clock.Kind.TIER_TIME)
+SUSPENDED_BY_INCIDENT = (*STEP_CLOCKS, Clock.Kind.STAKEHOLDER_UPDATE)
 
 
 def enter(plan: Plan, ticket: Ticket, path: PathRule, step: StepRule, *, at: dt.datetime) -> State:
@@ -102,11 +105,17 @@ def move(
     if Clock.Kind.REQUEST in state.clocks:
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
         plan.overtaken[state.ticket.id] = request_becomes
+    if plan.stop(state, Clock.Kind.QUESTION, Clock.State.CANCELLED) is not None:
+        plan.questions_overtaken.add(state.ticket.id)
+        plan.withdrawn.add(question_group(state.ticket.id, state.standing.seq))
     standing = state.standing
+    # Asked for only where anybody was told: the outbox is looked through for each group.
     if standing.round:
         plan.withdrawn.add(state.group)
+    if standing.consulted:
+        plan.withdrawn.add(consult_group(state.ticket.id, standing.seq))
     standing.seq += 1
-    standing.round = 0
+    standing.round = standing.consulted = 0
     standing.declined = []
     standing.since = at
     if path is not None:
@@ -223,7 +232,10 @@ def clear_acknowledgement(plan: Plan, state: State) -> None:
 
 
 def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
-    """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging)."""
+    """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging).
+
+    While a major incident goes on for the ticket they stand still and nobody is told.
+    """
     step, ticket = state.step, state.ticket
     plan.calendars.learn([state.path])
     version_id = plan.calendars.for_step(state.path, step, ticket.severity)
@@ -238,6 +250,9 @@ def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
             calendar_version_id=version_id,
             step_bound=True,
         )
+    suspended = state.standing.suspended_at is not None
+    if suspended:
+        plan.pause(state, Clock.Kind.ACKNOWLEDGE, missed=True)
     if step.queue_only:
         return
     if acknowledge is not None or step.rounds > 1 or step.in_turn:
@@ -249,6 +264,9 @@ def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
             calendar_version_id=version_id,
             step_bound=True,
         )
+    if suspended:
+        plan.pause(state, Clock.Kind.NEXT_TELLING, missed=True)
+        return
     plan.tellings.append(Telling(state, begins=True))
 
 
@@ -266,8 +284,15 @@ def start_tier_time(plan: Plan, state: State, begin: dt.datetime) -> None:
         calendar_version_id=plan.calendars.for_step(state.path, step, ticket.severity),
         step_bound=True,
     )
-    if pauses_now(state):
-        plan.pause(state, Clock.Kind.TIER_TIME)
+    if stands_still(state, Clock.Kind.TIER_TIME):
+        plan.pause(state, Clock.Kind.TIER_TIME, missed=state.standing.suspended_at is not None)
+
+
+def stands_still(state: State, kind: str) -> bool:
+    """Tell whether a clock of this kind stands still as the ticket is now: it waits, or an incident goes on for it."""
+    if kind in SUSPENDED_BY_INCIDENT and state.standing.suspended_at is not None:
+        return True
+    return kind in PAUSED_BY_WAITING and pauses_now(state)
 
 
 def pauses_now(state: State) -> bool:

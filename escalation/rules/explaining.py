@@ -26,6 +26,9 @@ TELLS_NEXT = "tells_next"
 TELLS_LEAD = "tells_lead"
 TELLS_OWNER = "tells_owner"
 REOPENS = "reopens"
+PURSUES = "pursues"
+HELD = "held"
+RECORDED = "recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,23 @@ class Consequence:
 Item = TypeVar("Item")
 
 
-def consequence(path: PathRule, step: StepRule, due: Due) -> Consequence:
+def consequence(path: PathRule, step: StepRule, due: Due, *, suspended: bool = False) -> Consequence:
     """Return what follows when this clock is due and no other one is: what `decide` says of it."""
-    decision = decide(path, step, (due,), due.due_at)
+    decision = decide(path, step, (due,), due.due_at, suspended=suspended)
     if decision.to is not None:
         return Consequence(CLIMBS, decision.to)
-    if decision.again:
-        return Consequence(AGAIN, step)
-    if decision.tell_next:
-        return Consequence(TELLS_NEXT, step)
-    if decision.follow_up:
-        return Consequence(REOPENS)
-    return Consequence(TELLS_OWNER if decision.tell_owner else TELLS_LEAD)
+    for follows, kind in (
+        (decision.again, AGAIN),
+        (decision.tell_next, TELLS_NEXT),
+        (decision.follow_up, REOPENS),
+        (decision.pursue_question, PURSUES),
+        (decision.hold, HELD),
+        (decision.tell_owner, TELLS_OWNER),
+        (decision.tell_lead, TELLS_LEAD),
+    ):
+        if follows:
+            return Consequence(kind, step if kind in (AGAIN, TELLS_NEXT) else None)
+    return Consequence(RECORDED)
 
 
 def budget_source(

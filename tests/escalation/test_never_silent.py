@@ -10,8 +10,9 @@ from django.db import connection
 from escalation import engine, kinds
 from escalation.engine import tick
 from escalation.models import Escalation, Standing
+from escalation.operations import PromiseSpec, consult
 from notifications.models import Contact, ContactMethod, Notification
-from tests.house import MIN, House, republish, steps_for
+from tests.house import MIN, SEVERITIES, House, republish, steps_for
 from tickets.models import Event, Ticket
 
 SECOND = dt.timedelta(seconds=1)
@@ -21,12 +22,12 @@ def poison(monkeypatch: pytest.MonkeyPatch, *ids: int) -> None:
     """Make the decision about some tickets raise, as a bug in a rule would."""
     decide = engine.decide
 
-    def failing(path: Any, step: Any, dues: Any, now: Any) -> Any:
+    def failing(path: Any, step: Any, dues: Any, now: Any, **more: Any) -> Any:
         from escalation.models import Clock
 
         if Clock.objects.filter(pk=dues[0].clock_id, ticket_id__in=ids).exists():
             raise ZeroDivisionError("a bug")
-        return decide(path, step, dues, now)
+        return decide(path, step, dues, now, **more)
 
     monkeypatch.setattr(engine, "decide", failing)
 
@@ -238,3 +239,42 @@ def test_a_fallback_that_is_switched_off_makes_way_for_the_admins(house: House) 
     tick(now=house.now + 30 * MIN)
 
     assert addresses(ticket) == ["ada@example.org"]
+
+
+def test_a_letter_to_a_lead_that_dies_goes_to_the_fallback_and_then_to_an_admin_but_never_spins(
+    house: House,
+) -> None:
+    republish(house, promises={s: PromiseSpec(first_response=5 * MIN) for s in SEVERITIES})
+    ticket = house.open()
+    tick(now=house.now + 5 * MIN)
+
+    for second in range(1, 8):
+        dead(ticket, "lena@example.org", "duty@example.org", "duty@example.net", "ada@example.org")
+        tick(now=house.now + 5 * MIN + second * SECOND)
+
+    told = Notification.objects.filter(ticket=ticket, kind=kinds.TELL_LEAD).order_by("pk")
+    assert list(told.values_list("address", flat=True)) == [
+        "lena@example.org",
+        "duty@example.org",
+        "duty@example.net",
+        "ada@example.org",
+    ]
+    following = Event.objects.filter(ticket=ticket, kind=kinds.DEAD_LETTER).order_by("pk")
+    assert [event.data["next"] for event in following] == ["contact", "method", "contact", "nobody"]
+
+
+def test_a_call_for_help_that_reaches_nobody_goes_to_the_fallback(house: House) -> None:
+    ticket = house.open()
+    consult(
+        ticket_id=ticket.pk, seen_seq=0, to_position=2, actor=house.agent, now=house.now, question="Which?"
+    )
+    dead(ticket, "aisha@example.org", "duty2@example.org")
+
+    tick(now=house.now + SECOND)
+
+    asked = Notification.objects.filter(ticket=ticket, kind=kinds.TELL_CONSULT).order_by("pk")
+    assert list(asked.values_list("address", "state")) == [
+        ("aisha@example.org", "dead"),
+        ("duty2@example.org", "dead"),
+        ("duty@example.org", "pending"),
+    ]
