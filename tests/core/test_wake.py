@@ -1,5 +1,6 @@
 """Rings are best effort: after the commit, never before, never in anybody's way (DESIGN 4)."""
 
+import base64
 import json
 import socket
 import time
@@ -12,7 +13,7 @@ import redis
 from django.db import transaction
 
 from core import wake as waking
-from core.wake import live_channel, wake
+from core.wake import live_channel, wake, wake_for
 from tests.helpers import free_port
 
 TASK = "tests.nobody_runs_this"
@@ -35,6 +36,8 @@ def _forget() -> None:
 @pytest.fixture
 def valkey(settings: Any) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
+        # Other tests that commit have rung, too.
+        client.delete(_queue(settings))
         yield client
         client.delete(_queue(settings))
 
@@ -68,6 +71,16 @@ def _tasks(valkey: redis.Redis, settings: Any) -> list[str]:
 def _point_at(settings: Any, port: int) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
     settings.CELERY_BROKER_URL = settings.REDIS_URL
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ring_about_one_row_carries_its_id_and_nothing_else(valkey: redis.Redis, settings: Any) -> None:
+    with transaction.atomic():
+        wake_for(TASK, job_id=7)
+        assert _tasks(valkey, settings) == []
+    (row,) = valkey.lrange(_queue(settings), 0, -1)
+    args, kwargs, _ = json.loads(base64.b64decode(json.loads(row)["body"]))
+    assert (args, kwargs) == ([], {"job_id": 7})
 
 
 @pytest.mark.django_db(transaction=True)
