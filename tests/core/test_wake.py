@@ -1,5 +1,6 @@
 """Rings are best effort: after the commit, never before, never in anybody's way (DESIGN 4)."""
 
+import base64
 import contextlib
 import json
 import os
@@ -19,7 +20,7 @@ import redis
 from django.db import transaction
 
 from core import wake as waking
-from core.wake import live_channel, wake
+from core.wake import live_channel, wake, wake_for
 from helpdesk import embedded
 from helpdesk.embedded.programs import programs
 from helpdesk.environment import BASE_DIR
@@ -49,6 +50,8 @@ def _forget() -> None:
 @pytest.fixture
 def valkey(settings: Any) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
+        # Other tests that commit have rung, too.
+        client.delete(_queue(settings))
         yield client
         client.delete(_queue(settings))
 
@@ -97,6 +100,17 @@ def _queue(settings: Any) -> str:
 
 def _tasks(valkey: redis.Redis, settings: Any) -> list[str]:
     return [json.loads(row)["headers"]["task"] for row in valkey.lrange(_queue(settings), 0, -1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ring_about_one_row_carries_its_id_and_nothing_else(valkey: redis.Redis, settings: Any) -> None:
+    with transaction.atomic():
+        wake_for(TASK, job_id=7)
+        assert _tasks(valkey, settings) == []
+    assert waking.rest(within=5)
+    (row,) = valkey.lrange(_queue(settings), 0, -1)
+    args, kwargs, _ = json.loads(base64.b64decode(json.loads(row)["body"]))
+    assert (args, kwargs) == ([], {"job_id": 7})
 
 
 @pytest.mark.django_db(transaction=True)
