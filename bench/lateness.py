@@ -45,15 +45,19 @@ def run(size: Size) -> Row:
             spread = _case(worker, database, due, over=_SPREAD_QUICK if size.quick else _SPREAD)
             at_once = _case(worker, database, due, over=0.0)
     bound = OF_ENGINE * (due / rate + 1.0)
-    spread_holds = spread["p99_s"] < SPREAD_P99
-    instant_holds = at_once["p99_s"] < INSTANT_P99 and at_once["p99_s"] <= bound
+    # A tick reads its now once, so that `late_by` is the same for its first batch and its last: when many are due at
+    # once, only the commits tell how late the last ones were.
+    spread["p99_s"], at_once["p99_s"] = spread["recorded_p99_s"], at_once["seen_p99_s"]
+    at_once["bound_s"] = rounded(bound)
+    spread["holds"] = spread["p99_s"] < SPREAD_P99
+    at_once["holds"] = at_once["p99_s"] < INSTANT_P99 and at_once["p99_s"] <= bound
     return {
         "p99_s": spread["p99_s"],
         "tickets": due,
         "engine_rate": rounded(rate),
-        "spread": spread | {"holds": spread_holds},
-        "at_once": at_once | {"bound_s": rounded(bound), "holds": instant_holds},
-        "holds": spread_holds and instant_holds,
+        "spread": spread,
+        "at_once": at_once,
+        "holds": spread["holds"] and at_once["holds"],
     }
 
 
@@ -78,9 +82,9 @@ def _case(worker: Worker, database: str, due: int, *, over: float) -> Row:
     late = [late_by for late_by, _ in seen]
     committed = [after for _, after in seen]
     return {
-        "p99_s": percentile(late, 99),
-        "median_s": median(late),
-        "max_s": rounded(max(late)),
+        "recorded_p99_s": percentile(late, 99),
+        "recorded_median_s": median(late),
+        "recorded_max_s": rounded(max(late)),
         "seen_p99_s": percentile(committed, 99),
         "seen_max_s": rounded(max(committed)),
         "took_s": rounded(time.monotonic() - began),
