@@ -22,7 +22,8 @@ from helpdesk.processes import processes
 
 # The limits of DESIGN 7, in seconds.
 SPREAD_P99, INSTANT_P99, OF_ENGINE = 1.5, 5.0, 1.5
-_MINUTE = 60.0
+# Over how many seconds the first case is spread.
+_SPREAD, _SPREAD_QUICK = 60.0, 20.0
 # From preparing the tickets until the first is due.
 _LEAD = 5.0
 _POLL = 0.05
@@ -41,18 +42,22 @@ def run(size: Size) -> Row:
         worker.ask("bench.lateness.prepare")
         with _processes(database):
             _wait_for_a_tick(database)
-            over_a_minute = _case(worker, database, due, over=_MINUTE)
+            spread = _case(worker, database, due, over=_SPREAD_QUICK if size.quick else _SPREAD)
             at_once = _case(worker, database, due, over=0.0)
     bound = OF_ENGINE * (due / rate + 1.0)
-    spread_holds = over_a_minute["p99_s"] < SPREAD_P99
-    instant_holds = at_once["p99_s"] < INSTANT_P99 and at_once["p99_s"] <= bound
+    # A tick reads its now once, so that `late_by` is the same for its first batch and its last: when many are due at
+    # once, only the commits tell how late the last ones were.
+    spread["p99_s"], at_once["p99_s"] = spread["recorded_p99_s"], at_once["seen_p99_s"]
+    at_once["bound_s"] = rounded(bound)
+    spread["holds"] = spread["p99_s"] < SPREAD_P99
+    at_once["holds"] = at_once["p99_s"] < INSTANT_P99 and at_once["p99_s"] <= bound
     return {
-        "p99_s": over_a_minute["p99_s"],
+        "p99_s": spread["p99_s"],
         "tickets": due,
         "engine_rate": rounded(rate),
-        "over_a_minute": over_a_minute | {"holds": spread_holds},
-        "at_once": at_once | {"bound_s": rounded(bound), "holds": instant_holds},
-        "holds": spread_holds and instant_holds,
+        "spread": spread,
+        "at_once": at_once,
+        "holds": spread["holds"] and at_once["holds"],
     }
 
 
@@ -77,9 +82,9 @@ def _case(worker: Worker, database: str, due: int, *, over: float) -> Row:
     late = [late_by for late_by, _ in seen]
     committed = [after for _, after in seen]
     return {
-        "p99_s": percentile(late, 99),
-        "median_s": median(late),
-        "max_s": rounded(max(late)),
+        "recorded_p99_s": percentile(late, 99),
+        "recorded_median_s": median(late),
+        "recorded_max_s": rounded(max(late)),
         "seen_p99_s": percentile(committed, 99),
         "seen_max_s": rounded(max(committed)),
         "took_s": rounded(time.monotonic() - began),
