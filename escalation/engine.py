@@ -402,34 +402,3 @@ def _lock_free(ids: Sequence[int]) -> list[int]:
     rows = Ticket.objects.filter(pk__in=ids).order_by("pk")
     locked = rows.select_for_update(no_key=True, skip_locked=True, of=("self",))
     return list(locked.values_list("pk", flat=True))
-<<<<<<< HEAD
-
-
-def _set_aside(ticket_id: int, error: Exception, now: dt.datetime) -> None:
-    """Rest a ticket whose processing fails, tell its lead and the fallback contact, and try again later.
-
-    Writes plain columns only: whatever made the processing fail must not be in the way here (DESIGN 3, never silent).
-    """
-    log.error("#%d is set aside: %s", ticket_id, error)
-    with transaction.atomic():
-        standing = Standing.objects.select_for_update().get(pk=ticket_id)
-        standing.failures += 1
-        standing.set_aside_because = f"{type(error).__name__}: {error}"[:500]
-        rest = dt.timedelta(seconds=_BACKOFF[min(standing.failures, len(_BACKOFF)) - 1])
-        if not Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=now + rest):
-            return  # another tick failed at it at the same time and has set it aside
-        standing.save(update_fields=["failures", "set_aside_because"])
-        set_aside(ticket_id=ticket_id, at=now)
-    try:
-        tell_of_set_aside(ticket_id=ticket_id, failures=standing.failures, now=now)
-    except Exception:  # even the path may be what is broken; the board still shows the ticket
-        log.exception("nobody could be told that #%d is set aside", ticket_id)
-
-
-def _works_again(state: State) -> None:
-    state.standing.failures = 0
-    state.standing.set_aside_because = ""
-    state.standing.save(update_fields=["failures", "set_aside_because"])
-    set_aside(ticket_id=state.ticket.pk, at=None)
-=======
->>>>>>> main
