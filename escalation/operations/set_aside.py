@@ -32,12 +32,23 @@ def set_ticket_aside(*, ticket_id: int, error: Exception, now: dt.datetime) -> d
     """
     log.error("#%d is set aside: %s: %s", ticket_id, type(error).__name__, error)
     with transaction.atomic():
-        Ticket.objects.select_for_update(no_key=True).filter(pk=ticket_id).first()
+        ticket = Ticket.objects.select_for_update(no_key=True).filter(pk=ticket_id).first()
         standing = Standing.objects.filter(pk=ticket_id).first()
+        if (
+            ticket is not None
+            and ticket.set_aside_at is not None
+            and standing is not None
+            and standing.failures
+        ):
+            again = ticket.set_aside_at + _rest(standing.failures)
+            if now < again:
+                # Another tick failed at it in the same moment and has told of it, or something else of it is due too.
+                Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=again)
+                return again
         failures = standing.failures + 1 if standing is not None else 1
         because = f"{type(error).__name__}: {error}".replace("\0", "")[:500]
         Standing.objects.filter(pk=ticket_id).update(failures=failures, set_aside_because=because)
-        again = now + _BACKOFF[min(failures, len(_BACKOFF)) - 1]
+        again = now + _rest(failures)
         Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=again)
         set_aside(ticket_id=ticket_id, at=now)
     try:
@@ -45,6 +56,10 @@ def set_ticket_aside(*, ticket_id: int, error: Exception, now: dt.datetime) -> d
     except Exception:  # even the path may be what is broken; the board still shows the ticket
         log.exception("nobody could be told that #%d is set aside", ticket_id)
     return again
+
+
+def _rest(failures: int) -> dt.timedelta:
+    return _BACKOFF[min(failures, len(_BACKOFF)) - 1]
 
 
 def works_again(state: State) -> None:

@@ -9,8 +9,9 @@ from django.db import connection
 
 from escalation import engine, kinds
 from escalation.engine import tick
-from escalation.models import Escalation, Standing
+from escalation.models import Clock, Escalation, Standing
 from escalation.operations import PromiseSpec, consult
+from escalation.operations.set_aside import set_ticket_aside
 from notifications.models import Contact, ContactMethod, Notification
 from tests.house import MIN, SEVERITIES, House, republish, steps_for
 from tickets.models import Event, Ticket
@@ -278,3 +279,28 @@ def test_a_call_for_help_that_reaches_nobody_goes_to_the_fallback(house: House) 
         ("duty2@example.org", "dead"),
         ("duty@example.org", "pending"),
     ]
+
+
+def test_two_ticks_that_fail_at_a_ticket_in_the_same_moment_set_it_aside_once(house: House) -> None:
+    ticket = house.open()
+    at = house.now + 30 * MIN
+
+    rests = {
+        set_ticket_aside(ticket_id=ticket.pk, error=ZeroDivisionError("a bug"), now=now)
+        for now in (at, at - SECOND, at + SECOND)
+    }
+
+    assert rests == {at + 30 * SECOND}
+    assert Standing.objects.get(ticket=ticket).failures == 1
+    assert Notification.objects.filter(ticket=ticket, kind=kinds.TELL_SET_ASIDE).count() == 2
+
+
+def test_what_falls_due_while_a_ticket_rests_waits_for_its_next_attempt(house: House) -> None:
+    ticket = house.open()
+    at = house.now + 30 * MIN
+    set_ticket_aside(ticket_id=ticket.pk, error=ZeroDivisionError("a bug"), now=at)
+    Clock.objects.filter(ticket=ticket, kind="tier_time").update(fires_at=at + SECOND)
+
+    set_ticket_aside(ticket_id=ticket.pk, error=ZeroDivisionError("a bug"), now=at + SECOND)
+
+    assert Clock.objects.get(ticket=ticket, kind="tier_time").fires_at == at + 30 * SECOND
