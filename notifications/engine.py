@@ -22,7 +22,7 @@ from django.db import close_old_connections, connections
 
 from core.db import database_now
 from notifications import leasing
-from notifications.channels import Envelope, Failed, FailedForGood, sender_for
+from notifications.channels import Envelope, Failed, FailedForGood, Resting, sender_for
 from notifications.digests import DIGEST, render_digest, settle_folded
 from notifications.leasing import Hold, Leased, claim
 from notifications.models import Notification
@@ -214,6 +214,8 @@ def _send(leased: Leased, render: Callable[[], Rendered], *, told: Sequence[int]
             thread=f"<ticket-{row.ticket_id}@{mail_host()}>" if row.ticket_id else "",
         )
         answer = sender_for(row.channel)(envelope)
+    except Resting as error:
+        leasing.put_back(leased, pause=dt.timedelta(seconds=error.seconds))
     except FailedForGood as error:
         _fail(leased, str(error), for_good=True, told=told)
     except Failed as error:

@@ -92,6 +92,22 @@ SELECT state FROM settled
 """,
 )
 
+# As if it had not been leased, but for the pause.
+_PUT_BACK = PreparedStatement(
+    "belay_put_back",
+    {"id": "bigint", "token": "uuid", "pause": "interval"},
+    """
+UPDATE notifications_notification
+SET state = CASE WHEN withdrawn_at IS NULL THEN 'pending' ELSE 'withdrawn' END,
+    attempts = attempts - 1,
+    lease_token = NULL,
+    lease_until = NULL,
+    due_at = statement_timestamp() + %(pause)s
+WHERE id = %(id)s AND lease_token = %(token)s
+RETURNING id
+""",
+)
+
 # Proven by the first success, failing since the first dead letter.
 _MARK = """
 UPDATE notifications_contactmethod
@@ -186,6 +202,12 @@ def settle(leased: Leased, *, state: str, answer: str, pause: dt.timedelta | Non
     if settled[0] == State.DEAD:
         wake("escalation.tick")
     return True
+
+
+def put_back(leased: Leased, *, pause: dt.timedelta) -> bool:
+    """End a lease of which no use was made; tell whether it was still ours. It counts as no attempt."""
+    values: dict[str, Any] = {"id": leased.row.pk, "token": leased.token, "pause": pause}
+    return _PUT_BACK.fetch_one(values) is not None
 
 
 def _mark_method(method: ContactMethod | None, state: str) -> None:

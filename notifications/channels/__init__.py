@@ -1,6 +1,6 @@
 """How a message leaves: one module per channel, each a `send(envelope) -> answer`."""
 
-from notifications.channels.base import Envelope, Failed, FailedForGood, Sender
+from notifications.channels.base import Envelope, Failed, FailedForGood, Resting, Sender
 from notifications.channels.email import send_email
 from notifications.channels.hanging import Hanging
 
@@ -15,4 +15,4 @@ def sender_for(channel: str) -> Sender:
         raise FailedForGood(f"there is no channel “{channel}”") from error
 
 
-__all__ = ["Envelope", "Failed", "FailedForGood", "sender_for"]
+__all__ = ["Envelope", "Failed", "FailedForGood", "Resting", "sender_for"]

@@ -24,4 +24,12 @@ class FailedForGood(Failed):
     """Say that no further attempt to this address will succeed."""
 
 
+class Resting(Failed):
+    """Say that nothing was tried: the address hangs, and others are waiting; `seconds` later it may be tried."""
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 Sender = Callable[[Envelope], str]

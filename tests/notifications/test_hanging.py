@@ -1,11 +1,17 @@
 """An address that hangs holds up one sender, not all of them."""
 
 import contextlib
+import datetime as dt
+import time
 
 import pytest
 
-from notifications.channels import Envelope, Failed, FailedForGood
+from core.db import database_now
+from notifications import channels, engine
+from notifications.channels import Envelope, Failed, FailedForGood, Resting
 from notifications.channels.hanging import Hanging
+from notifications.operations import withdraw
+from tests.notifications.cast import queued
 
 
 class Server:
@@ -47,6 +53,21 @@ def test_after_a_hanging_attempt_the_address_rests_and_others_do_not(server: Ser
     assert server.meet("b@example.org")
 
 
+def test_nothing_tried_is_no_failure_until_the_address_has_hung_for_minutes(server: Server) -> None:
+    def kind_of_failure() -> type[Failed]:
+        with pytest.raises(Failed) as caught:
+            server.send(Envelope(address="a@example.org", subject="", text="", html="", key="k"))
+        return type(caught.value)
+
+    server.meet()
+    assert kind_of_failure() is Resting
+    while server.now < 120:
+        server.now += 16
+        server.meet()
+
+    assert kind_of_failure() is Failed
+
+
 def test_after_the_rest_one_message_is_tried_at_a_time(server: Server) -> None:
     server.meet()
     server.now += 16
@@ -69,3 +90,37 @@ def test_a_failure_that_comes_at_once_holds_nobody_up(server: Server, failure: F
     server.takes, server.raises = 0.1, failure
 
     assert [server.meet() for _ in range(3)] == [True, True, True]
+
+
+@pytest.mark.django_db
+def test_a_message_that_was_not_tried_waits_for_the_end_of_the_rest_and_keeps_its_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hanging = Hanging()
+    hanging.failed("a@example.org", began=time.monotonic() - 10)
+    monkeypatch.setitem(channels._SENDERS, "email", hanging.guard(lambda _envelope: "accepted"))
+    waiting, other = queued("a@example.org"), queued("b@example.org")
+
+    engine.tick(senders=1)
+
+    waiting.refresh_from_db()
+    other.refresh_from_db()
+    assert (waiting.state, waiting.attempts, waiting.lease_token) == ("pending", 0, None)
+    assert dt.timedelta(seconds=5) < waiting.due_at - database_now() <= dt.timedelta(seconds=15)
+    assert not waiting.deliveries.exists()
+    assert other.state == "sent"
+
+
+@pytest.mark.django_db
+def test_a_message_withdrawn_while_its_address_rests_is_not_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def withdrawn_meanwhile(_envelope: Envelope) -> str:
+        withdraw(groups=["telling"], now=database_now())
+        raise Resting("not tried", seconds=10)
+
+    monkeypatch.setitem(channels._SENDERS, "email", withdrawn_meanwhile)
+    row = queued("a@example.org", group="telling")
+
+    engine.tick(senders=1)
+
+    row.refresh_from_db()
+    assert row.state == "withdrawn"
