@@ -87,9 +87,11 @@ def resolve_lists(list_ids: Iterable[int]) -> dict[int, tuple[Rung, ...]]:
 
 
 def methods_of(contact_ids: Iterable[int]) -> dict[int, tuple[tuple[int, str, str], ...]]:
-    """Return the active methods of contacts, the preferred first and those known to fail last."""
+    """Return the active methods of active contacts, the preferred first and those known to fail last."""
     found: dict[int, list[tuple[int, str, str]]] = {}
-    rows = ContactMethod.objects.filter(contact_id__in=set(contact_ids), is_active=True)
+    rows = ContactMethod.objects.filter(
+        contact_id__in=set(contact_ids), is_active=True, contact__is_active=True
+    )
     ordered = sorted(rows, key=lambda m: (m.failing_since is not None, m.position, m.pk))
     for method in ordered:
         found.setdefault(method.contact_id, []).append((method.pk, method.channel, method.address))

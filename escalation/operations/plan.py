@@ -27,12 +27,18 @@ NEVER = dt.timedelta(0)
 
 @dataclass(slots=True)
 class PersonalMessage:
-    """A message to the ticket's lead or owner, addressed when the plan is written."""
+    """A message to the ticket's lead or owner; the lead is looked up when the plan is written."""
 
     state: State
     kind: str
     to: str  # "lead", "owner" or "both"
     context: Mapping[str, Any]
+    # Whoever owns the ticket now: the same plan may move it on to a team where nobody does yet.
+    owner: User | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        assignee = self.state.ticket.assignee
+        self.owner = assignee if assignee is not None and assignee.is_active else None
 
 
 @dataclass(slots=True)
@@ -289,9 +295,8 @@ class Plan:
         leads = leads_of(states) if any(item.to != "owner" for item in self.personal) else {}
         wanted: list[tuple[PersonalMessage, User | None]] = []
         for item in self.personal:
-            ticket = item.state.ticket
-            owner = ticket.assignee if ticket.assignee is not None and ticket.assignee.is_active else None
-            lead = leads.get(ticket.pk)
+            owner = item.owner
+            lead = leads.get(item.state.ticket.pk)
             match item.to:
                 case "owner":
                     wanted.append((item, owner))

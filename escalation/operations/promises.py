@@ -82,7 +82,7 @@ def answer(plan: Plan, state: State, *, update: bool) -> None:
     at = state.at(plan.now)
     plan.stop(state, Clock.Kind.FIRST_RESPONSE, Clock.State.MET)
     plan.stop(state, Clock.Kind.NEXT_RESPONSE, Clock.State.MET)
-    if Clock.Kind.STAKEHOLDER_UPDATE in state.clocks or update:
+    if state.ticket.is_open and (Clock.Kind.STAKEHOLDER_UPDATE in state.clocks or update):
         plan.stop(state, Clock.Kind.STAKEHOLDER_UPDATE, Clock.State.MET)
         start_promise(plan, state, Clock.Kind.STAKEHOLDER_UPDATE, since=at)
 
