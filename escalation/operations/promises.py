@@ -107,7 +107,9 @@ def resume_resolution(plan: Plan, states: Iterable[State]) -> None:
         state = by_ticket[ticket_id]
         if clock.state != Clock.State.MET or clock.fired_at is not None:
             continue
-        if clock.stopped_at is not None:
+        # A ticket finished while it waited has its pause under way already.
+        paused = bool(clock.pauses) and clock.pauses[-1][1] is None
+        if clock.stopped_at is not None and not paused:
             clock.pauses = [*clock.pauses, [clock.stopped_at.isoformat(), None]]
         clock.ticket = state.ticket
         plan.run_on(state, clock)
