@@ -47,7 +47,7 @@ class Opening:
         return total
 
     def after(self, start: dt.datetime, budget: dt.timedelta) -> dt.datetime:
-        """Return when `budget` of open time has gone by; at closing, not at the next opening, except for none at all."""
+        """Return when `budget` of open time has gone by: at closing, not at the next opening (unless it is nothing)."""
         left = budget
         for opens, closes in self.windows(start):
             if closes - opens >= left:

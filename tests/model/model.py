@@ -5,7 +5,7 @@ verb changes the tickets in memory and notes what the timeline and the outbox ha
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -237,6 +237,8 @@ class Model:
             name: CalendarVersion(name, 1, Opening(forms[0])) for name, forms in world.CALENDARS.items()
         }
         self.calendars["24x7"] = CalendarVersion("24x7", 1, Opening(world.ALWAYS))
+        # Every version there ever was.
+        self.hours = {(c.name, c.number): c.hours for c in self.calendars.values()}
         self.paths: list[PathVersion] = [PathVersion(1, path) for path in world.PATHS]
 
     # --- people -----------------------------------------------------------------------------------------------------
@@ -281,7 +283,7 @@ class Model:
         self.outbox.append(Message(kind, ticket, world.email(person), self.now, user=person))
 
     def _page(self, ticket: Ticket, kind: str, person: str | None) -> None:
-        """Tell one person about one ticket; where there is none, the fallback contact, and where that is off, admins."""
+        """Tell one person about one ticket; where there is none the fallback contact, where that is off the admins."""
         if person is None and world.FALLBACK in self.off:
             for admin in _ADMINS:
                 self._page(ticket, kind, admin)
@@ -640,28 +642,22 @@ class Model:
     def _tell_fallback(
         self, ticket: Ticket, number: int, since: dt.datetime, begins: bool, fallback_dead: bool
     ) -> None:
-        recipients = []
-        if world.FALLBACK not in (*ticket.declined, *self.off):
-            recipients.append(world.FALLBACK)
+        fallback = [world.FALLBACK] if world.FALLBACK not in self.off else []
+        recipients = [contact for contact in fallback if contact not in ticket.declined]
         if ticket.at_top or fallback_dead or not recipients:
             recipients += [admin for admin in _ADMINS if admin not in ticket.declined]
-        if recipients:
-            self._say(ticket, number, recipients, since, begins, "escalation.fallback")
-            return
-        self._event(ticket, "escalation.nobody", seq=ticket.seq, round=number, step=ticket.position)
-        clock = ticket.clocks.get("next_telling")
-        if clock is not None:
-            clock.started = clock.recorded = self.now
-            clock.budget = ticket.step.wait * world.MIN
-            clock.run_from(self.now)
+        if not recipients:
+            # All have said they can't: better to ask again than silence.
+            recipients = fallback + (_ADMINS if ticket.at_top or fallback_dead or not fallback else [])
+        self._say(ticket, number, recipients, since, begins, "escalation.fallback")
 
     # --- acknowledging ----------------------------------------------------------------------------------------------
 
     def _acknowledge(self, ticket: Ticket, person: str | None, contact: str | None, via: str) -> None:
         current = ticket.current
-        if contact is None and person is not None and self._has_contact(person):
-            contact = person
         current.acknowledged, current.acknowledged_by = self.now, person
+        # Whether a person has a contact of their own is not the ladder's matter.
+        contact = contact if contact != person else None
         current.acknowledged_contact, current.via = contact, via
         self._stop(ticket, "acknowledge", "met")
         self._stop(ticket, "next_telling", "met")
@@ -676,14 +672,6 @@ class Model:
             contact=contact,
             after_seconds=(self.now - ticket.since).total_seconds() if ticket.since else None,
         )
-
-    def _has_contact(self, person: str) -> bool:
-        """Tell whether a person is a contact by now: on the books, or told as a lead, owner or admin before."""
-        return person in world.CONTACTS or person in self._made_contacts
-
-    @property
-    def _made_contacts(self) -> set[str | None]:
-        return {message.contact for message in self.outbox}
 
     def _takes(self, ticket: Ticket, person: str | None) -> bool:
         return (
@@ -762,12 +750,7 @@ class Model:
                 ticket.last_requester = self.now
             else:
                 ticket.last_answer = self.now
-        following = then
-        if following is None and public:
-            if requester and ticket.status in ("waiting", "resolved", "closed"):
-                following = "open"
-            elif not requester and ticket.status == "new":
-                following = "open"
+        following = then or self._status_after(ticket, public=public, requester=requester)
         if following is not None and following != ticket.status:
             try:
                 self._set_status_refusals(ticket, following, person)
@@ -789,6 +772,12 @@ class Model:
             self._status_changed(ticket, old)
         if took and self._takes(ticket, person):
             self._assign(ticket, person, person)
+
+    @staticmethod
+    def _status_after(ticket: Ticket, *, public: bool, requester: bool) -> str | None:
+        """Return the status that a public word brings with it: customers bring tickets back, answers begin work."""
+        reopens = ("waiting", "resolved", "closed") if requester else ("new",)
+        return "open" if public and ticket.status in reopens else None
 
     def _converse(self, ticket: Ticket, *, requester: bool, update: bool) -> None:
         if not requester:
@@ -1042,6 +1031,7 @@ class Model:
         mapping, current = world.CALENDARS[name][variant], self.calendars[name]
         if mapping != current.hours.mapping:
             self.calendars[name] = CalendarVersion(name, current.number + 1, Opening(mapping))
+            self.hours[name, current.number + 1] = self.calendars[name].hours
 
     def switch(self, contact: str) -> None:
         """Switch a contact off, or on again."""
@@ -1099,33 +1089,17 @@ class Model:
             self._event(
                 ticket, "escalation.due", clock=clock.kind, due_at=clock.due, late_seconds=late(clock)
             )
-            climbs = False
-            if clock.kind in ("first_response", "next_response", "resolution"):
-                climbs = clock.kind in ticket.path.content.climbs_on and above is not None
-                if not climbs:
-                    pages.append(("escalation.lead", "lead"))
-                self._stop(ticket, clock.kind, "fired")
-            elif clock.kind == "stakeholder_update":
-                climbs = clock.round >= 2 and above is not None and not above.transfers
-                if clock.round == 0:
-                    pages.append(("escalation.owner", owner or "lead"))
-                elif not climbs:
-                    pages.append(("escalation.lead", "lead"))
-                self._stop(ticket, clock.kind, "fired")
-                assert clock.due is not None
-                self._promise(ticket, clock.kind, self._begin_at(clock.due), missed=clock.round + 1)
-            elif clock.kind == "request":
-                # Never into management by itself: the lead is told again every interval (decision 0008).
-                climbs = above is not None and above.tier < 4
-                if not climbs:
-                    pages.append(("escalation.requested", "lead"))
-            elif clock.kind == "follow_up":
+            if clock.kind == "follow_up":
                 follow_up = True
                 self._stop(ticket, "follow_up", "fired")
                 self._event(ticket, "escalation.followed_up", **{"from": ticket.status})
                 pages.append(("escalation.owner", owner or "lead"))
-            if climbs:
+                continue
+            page = self._overdue(ticket, clock, above, owner)
+            if page is None:
                 causes.append(clock)
+            else:
+                pages.append(page)
         self._climb_or_tell(ticket, over, causes, tell_next)
         for kind, to in pages:
             self._page(ticket, kind, self.lead_of(ticket) if to == "lead" else to)
@@ -1133,6 +1107,24 @@ class Model:
             old = ticket.status
             self._write_status(ticket, "open", None)
             self._status_changed(ticket, old)
+
+    def _overdue(
+        self, ticket: Ticket, clock: Clock, above: StepDef | None, owner: str | None
+    ) -> tuple[str, str] | None:
+        """Spend a promise or a wish that is overdue; return who is told of it, None where the ticket climbs for it."""
+        assert clock.due is not None
+        if clock.kind == "request":
+            # Never into management by itself: the lead is told again every interval (decision 0008).
+            return None if above is not None and above.tier < 4 else ("escalation.requested", "lead")
+        self._stop(ticket, clock.kind, "fired")
+        if clock.kind == "stakeholder_update":
+            self._promise(ticket, clock.kind, self._begin_at(clock.due), missed=clock.round + 1)
+            if clock.round == 0:
+                return "escalation.owner", owner or "lead"
+            climbs = clock.round >= 2 and above is not None and not above.transfers
+        else:
+            climbs = clock.kind in ticket.path.content.climbs_on and above is not None
+        return None if climbs else ("escalation.lead", "lead")
 
     def _climb_or_tell(
         self, ticket: Ticket, over: list[Clock], causes: list[Clock], tell_next: Clock | None
@@ -1203,7 +1195,7 @@ class Model:
                 if m.is_telling and (m.ticket, m.seq, m.round) == mine
             )
 
-        again: dict[int, Callable[[], None]] = {}
+        ways_on: dict[int, tuple[Message, bool]] = {}
         for letter in letters:
             letter.handled = True
             ticket = letter.ticket
@@ -1211,7 +1203,8 @@ class Model:
                 continue
             assert letter.contact is not None
             assert letter.round is not None
-            others = [a for a in self.addresses(letter.contact) if a not in tried(letter)]
+            ways = [] if letter.contact in self.off else self.addresses(letter.contact)
+            others = [address for address in ways if address not in tried(letter)]
             self._event(
                 ticket,
                 "escalation.dead_letter",
@@ -1221,13 +1214,13 @@ class Model:
             )
             if others:
                 self._tell_by(ticket, letter.round, letter.contact, others[0], letter.kind)
-            elif ticket.number not in again:
-                again[ticket.number] = lambda letter=letter, dead=not anybody_left(letter): self._tell(  # type: ignore[misc]
-                    letter.ticket,
-                    since=self.now,
-                    after_dead=True,
-                    round_dead=dead,
-                    fallback_dead=letter.kind == "escalation.fallback",
-                )
-        for tell in again.values():
-            tell()
+            else:
+                ways_on.setdefault(ticket.number, (letter, not anybody_left(letter)))
+        for letter, round_dead in ways_on.values():
+            self._tell(
+                letter.ticket,
+                since=self.now,
+                after_dead=True,
+                round_dead=round_dead,
+                fallback_dead=letter.kind == "escalation.fallback",
+            )
