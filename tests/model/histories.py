@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.model import world
+from tests.model import features, world
 from tests.model.looking import Look, clock_time, differences
 from tests.model.model import Message, Model, No, Ticket
 from tests.model.real import Real, Row
@@ -61,6 +61,12 @@ VERBS: dict[str, tuple[int, tuple[int, ...]]] = {
     "switch": (1, (len(world.COME_AND_GO) - 1,)),
     "mail": (3, (7,)),
 }
+if features.CONSULT:
+    VERBS["consult"] = (2, (_TICKET, _PERSON, 3, 3))
+if features.SEND_BACK:
+    VERBS["hand_up"] = (2, (_TICKET, _PERSON))
+    VERBS["send_back"] = (3, (_TICKET, _PERSON, 3))
+    VERBS["answer"] = (2, (_TICKET, _PERSON, 3))
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,7 @@ class Play:
         ticket = self._ticket(number)
         if ticket is None:
             return
-        seq = ticket.seq - 1 if stale == 1 and ticket.seq else ticket.seq
+        seq = self._seen(ticket, stale)
         links = [(None, contact) for contact in self.model.told(ticket)]
         buttons = [(name, None) for name in WORKERS if self.model.may_acknowledge(ticket, name)]
         person, contact = (
@@ -297,7 +303,7 @@ class Play:
         ticket = self._ticket(number)
         if ticket is None:
             return
-        seq = ticket.seq - 1 if stale and ticket.seq else ticket.seq
+        seq = self._seen(ticket, stale)
         target = ticket.position + to if to else None
         who = WORKERS[person]
         yield (
@@ -310,13 +316,56 @@ class Play:
         ticket = self._ticket(number)
         if ticket is None:
             return
-        seq = ticket.seq - 1 if stale and ticket.seq else ticket.seq
+        seq = self._seen(ticket, stale)
         target, who = ticket.position - down, WORKERS[person]
         yield (
             f"ticket {ticket.number}: {who} hands seq {seq} back to {target}",
             lambda: self.model.deescalate(ticket, seq, who, target),
             lambda: self.real.deescalate(self.model.now, ticket.number, seq, who, target),
         )
+
+    def _consult(self, number: int, person: int, up: int, stale: int) -> Iterator[Any]:
+        ticket = self._ticket(number)
+        if ticket is None:
+            return
+        seq, who, target = self._seen(ticket, stale), WORKERS[person], ticket.position + up
+        yield (
+            f"ticket {ticket.number}: {who} consults step {target}",
+            lambda: self.model.consult(ticket, seq, who, target),
+            lambda: self.real.consult(self.model.now, ticket.number, seq, who, target),
+        )
+
+    def _hand_up(self, number: int, person: int) -> Iterator[Any]:
+        yield from self._escalate(number, person, 0, 0)
+
+    def _send_back(self, number: int, person: int, stale: int) -> Iterator[Any]:
+        ticket = self._ticket(number)
+        if ticket is None:
+            return
+        able = [name for name in WORKERS if self.model.may_acknowledge(ticket, name)]
+        seq, who = self._seen(ticket, stale), (able[person % len(able)] if stale else WORKERS[person])
+        yield (
+            f"ticket {ticket.number}: {who} asks the sender of seq {seq}",
+            lambda: self.model.send_back(ticket, seq, who),
+            lambda: self.real.send_back(self.model.now, ticket.number, seq, who),
+        )
+
+    def _answer(self, number: int, person: int, stale: int) -> Iterator[Any]:
+        ticket = self._ticket(number)
+        if ticket is None:
+            return
+        asked = ticket.current.actor
+        seq, who = self._seen(ticket, stale), (asked if stale and asked else WORKERS[person])
+        yield (
+            f"ticket {ticket.number}: {who} answers what was asked about seq {seq}",
+            lambda: self.model.answer_question(ticket, seq, who),
+            lambda: self.real.answer_question(self.model.now, ticket.number, seq, who),
+        )
+
+    @staticmethod
+    def _seen(ticket: Ticket, stale: int) -> int:
+        """Return the seq that somebody saw: now and then the one before."""
+        return ticket.seq - 1 if stale == 1 and ticket.seq else ticket.seq
 
     def _wish(self, number: int) -> Iterator[Any]:
         ticket = self._ticket(number)

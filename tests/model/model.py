@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model import world
+from tests.model import features, world
+from tests.model.asking import Asking, No, Question
 from tests.model.hours import ZERO, Opening
 from tests.model.world import EntryDef, PathDef, StepDef
 
@@ -41,10 +42,6 @@ ATTEMPTS = 8
 _ADMINS = [person for person, (role, _, _) in world.PEOPLE.items() if role == "admin"]
 
 Event = tuple[str, str | None, dt.datetime, tuple[tuple[str, Any], ...]]
-
-
-class No(Exception):
-    """Say that a verb is declined, by the name of the refusal."""
 
 
 @dataclass(eq=False)
@@ -133,6 +130,8 @@ class Message:
     state: str = "pending"
     attempts: int = 0
     handled: bool = False
+    # Which letter it carries: the same one may go on to somebody else.
+    letter: int = 0
 
     @property
     def is_telling(self) -> bool:
@@ -195,6 +194,7 @@ class Ticket:
     ended: list[Clock] = field(default_factory=list)
     escalations: list[Escalation] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -223,12 +223,13 @@ class Ticket:
         return self.position == self.path.top
 
 
-class Model:
+class Model(Asking):
     """All tickets, the present rules, the outbox, and the time."""
 
     def __init__(self, begin: dt.datetime) -> None:
         self.now = begin
         self.verb = 0
+        self._letters = 0
         self.tickets: list[Ticket] = []
         self.outbox: list[Message] = []
         self.off: set[str] = set(world.SWITCHED_OFF)
@@ -288,10 +289,25 @@ class Model:
             for admin in _ADMINS:
                 self._page(ticket, kind, admin)
             return
-        contact = person or world.FALLBACK
-        ways = self.addresses(contact)
+        self._letter(ticket, kind, person or world.FALLBACK, user=person or "")
+
+    def _letter(
+        self, ticket: Ticket, kind: str, contact: str, *, address: str | None = None, user: str | None = None
+    ) -> None:
+        """Write a message to one contact that is no telling; `user` is whose it is, by default the contact's own."""
+        person = contact if contact in world.PEOPLE else None
+        self._letters += 1
         self.outbox.append(
-            Message(kind, ticket, ways[0], self.now, seq=ticket.seq, contact=contact, user=person)
+            Message(
+                kind,
+                ticket,
+                address or self.addresses(contact)[0],
+                self.now,
+                seq=ticket.seq,
+                contact=contact,
+                user=user or person,
+                letter=self._letters,
+            )
         )
 
     def _withdraw(self, ticket: Ticket) -> None:
@@ -361,11 +377,11 @@ class Model:
             return self.calendars["24x7"]
         return self.calendars[content.calendar]
 
-    def _for_step(self, ticket: Ticket) -> CalendarVersion:
+    def _for_step(self, ticket: Ticket, step: StepDef | None = None) -> CalendarVersion:
         content = ticket.path.content
         if ticket.severity == 1 and content.sev1_round_the_clock:
             return self.calendars["24x7"]
-        return self.calendars[ticket.step.calendar or content.calendar]
+        return self.calendars[(step or ticket.step).calendar or content.calendar]
 
     def _promise(self, ticket: Ticket, kind: str, since: dt.datetime, missed: int = 0) -> None:
         budget = ticket.path.content.promised(ticket.severity, kind)
@@ -450,6 +466,7 @@ class Model:
             self._stop(ticket, name, "fired" if name == trigger else "cancelled")
         self._stop(ticket, "request", "met")
         self._answer_wishes(ticket, wish)
+        self._end_asking(ticket)
         self._withdraw(ticket)
         changed = path is not None and path is not ticket.path
         if path is not None:
@@ -767,9 +784,12 @@ class Model:
             self._write_status(ticket, following, person, with_answer=public and not requester)
         if public:
             self._converse(ticket, requester=requester, update=kind == "updated")
+        question = self._speaks_to(ticket, person)
         took = self._engage(ticket, person, "reply")
         if following is not None and following != old:
             self._status_changed(ticket, old)
+        if question is not None:
+            self._answered(ticket, question, person)
         if took and self._takes(ticket, person):
             self._assign(ticket, person, person)
 
@@ -828,6 +848,7 @@ class Model:
 
     def _status_changed(self, ticket: Ticket, old: str) -> None:
         if not ticket.is_open:
+            self._end_asking(ticket)
             for kind in list(ticket.clocks):
                 self._stop(ticket, kind, "met" if kind in ("resolution", "follow_up") else "cancelled")
             self._withdraw(ticket)
@@ -1049,7 +1070,8 @@ class Model:
             if outcome == "failed" and message.attempts < ATTEMPTS:
                 continue
             message.state = "sent" if outcome == "sent" else "dead"
-            message.handled = message.state != "dead" or not message.is_telling
+            goes_on = message.is_telling or (features.LETTERS_GO_ON and message.seq is not None)
+            message.handled = message.state != "dead" or not goes_on
             if message.contact is not None:
                 (self.failing.discard if message.state == "sent" else self.failing.add)(message.address)
 
@@ -1089,6 +1111,8 @@ class Model:
             self._event(
                 ticket, "escalation.due", clock=clock.kind, due_at=clock.due, late_seconds=late(clock)
             )
+            if clock.kind == "question":
+                continue
             if clock.kind == "follow_up":
                 follow_up = True
                 self._stop(ticket, "follow_up", "fired")
@@ -1101,6 +1125,8 @@ class Model:
             else:
                 pages.append(page)
         self._climb_or_tell(ticket, over, causes, tell_next)
+        if ticket.clocks.get("question") in over:
+            self._pursue(ticket, ticket.clocks["question"])
         for kind, to in pages:
             self._page(ticket, kind, self.lead_of(ticket) if to == "lead" else to)
         if follow_up:
@@ -1195,6 +1221,11 @@ class Model:
                 if m.is_telling and (m.ticket, m.seq, m.round) == mine
             )
 
+        for letter in letters:
+            if not letter.is_telling:
+                letter.handled = True
+                self._stand_in(letter)
+        letters = [letter for letter in letters if letter.is_telling]
         ways_on: dict[int, tuple[Message, bool]] = {}
         for letter in letters:
             letter.handled = True

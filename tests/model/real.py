@@ -328,6 +328,46 @@ class Real:
             lambda: verb(request_id=request.pk, actor=self.names.people[person], reason="Hm.", now=now)
         )
 
+    def consult(self, now: dt.datetime, number: int, seq: int, person: str, to: int) -> str | None:
+        from escalation import operations
+
+        return self.attempt(
+            lambda: operations.consult(
+                ticket_id=self.tickets[number],
+                seen_seq=seq,
+                to_position=to,
+                actor=self.person(person),
+                now=now,
+                question="What is it?",
+            )
+        )
+
+    def send_back(self, now: dt.datetime, number: int, seq: int, person: str) -> str | None:
+        from escalation import operations
+
+        return self.attempt(
+            lambda: operations.send_back(
+                ticket_id=self.tickets[number],
+                seen_seq=seq,
+                actor=self.person(person),
+                now=now,
+                question="Since when?",
+            )
+        )
+
+    def answer_question(self, now: dt.datetime, number: int, seq: int, person: str) -> str | None:
+        from escalation import operations
+
+        return self.attempt(
+            lambda: operations.answer_question(
+                ticket_id=self.tickets[number],
+                seen_seq=seq,
+                actor=self.person(person),
+                now=now,
+                text="Since nine.",
+            )
+        )
+
     def set_severity(self, now: dt.datetime, number: int, severity: int, person: str) -> str | None:
         return self.attempt(
             lambda: set_severity(
@@ -467,6 +507,11 @@ _KEPT: dict[str, tuple[str, ...]] = {
     "escalation.followed_up": ("from",),
     "escalation.requested": ("seq",),
     "escalation.request_answered": ("seq", "state"),
+    "escalation.consulted": ("seq", "to", "contacts", "fallback"),
+    "escalation.sent_back": ("seq", "to"),
+    "escalation.question_passed": ("seq", "to"),
+    "escalation.question_unanswered": ("seq",),
+    "escalation.question_answered": ("seq",),
     "escalation.dead_letter": ("contact", "next", "seq"),
 }
 
@@ -478,6 +523,8 @@ def _facts(real: Real, kind: str, data: dict[str, Any]) -> tuple[tuple[str, Any]
         facts["team"] = names.team(facts["team"])
     elif kind == "team_changed":
         facts = {key: names.team(value) for key, value in facts.items()}
+    elif kind in ("escalation.sent_back", "escalation.question_passed"):
+        facts["to"] = names.person(facts["to"])
     elif kind == "assigned":
         facts = {key: names.person(value) for key, value in facts.items()}
     if "path" in facts:
