@@ -1,30 +1,12 @@
 """Ask without moving anything: consult a higher step, send a question back to whoever sent the ticket (DESIGN 3)."""
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.model import features, world
-
-if TYPE_CHECKING:
-    from tests.model.model import Clock, Message, Ticket
+from tests.model import world
+from tests.model.things import Clock, Message, No, Question, Ticket
 
 ASKED = ("escalation.consulted", "escalation.question", "escalation.question_answer")
-
-
-class No(Exception):
-    """Say that a verb is declined, by the name of the refusal."""
-
-
-@dataclass
-class Question:
-    """What the people of one seq asked whoever sent the ticket there."""
-
-    seq: int
-    asked_by: str
-    asked_to: str
-    lead: str | None
-    state: str = "open"
 
 
 class Asking:
@@ -35,7 +17,7 @@ class Asking:
     off: set[str]
     outbox: list[Any]
 
-    def consult(self: Any, ticket: "Ticket", seq: int, person: str, to: int) -> None:
+    def consult(self: Any, ticket: Ticket, seq: int, person: str, to: int) -> None:
         """Tell everybody who can be reached at a higher step once; tier and clocks stay."""
         if person == "carla":
             raise No("NotAllowed")
@@ -59,7 +41,7 @@ class Asking:
         for contact in contacts:
             self._letter(ticket, "escalation.consulted", contact)
 
-    def _to_consult(self: Any, ticket: "Ticket", step: world.StepDef, asker: str) -> list[str]:
+    def _to_consult(self: Any, ticket: Ticket, step: world.StepDef, asker: str) -> list[str]:
         """Return those the step would tell first; a queue is asked through its lead, never the asker themselves."""
         if not step.lists:
             lead = world.LEAD_OF.get(step.team or "")
@@ -72,7 +54,7 @@ class Asking:
         wanted = {c: e for c, e in entries.items() if not e.severities or ticket.severity in e.severities}
         return [c for c, e in wanted.items() if e.from_round == 1] or list(wanted)
 
-    def send_back(self: Any, ticket: "Ticket", seq: int, person: str) -> None:
+    def send_back(self: Any, ticket: Ticket, seq: int, person: str) -> None:
         """Ask the sender of the handoff, once; they have an acknowledge time for it, then their lead has."""
         if person == "carla":
             raise No("NotAllowed")
@@ -90,7 +72,7 @@ class Asking:
         self._ask(ticket, self.now, 0)
         self._page(ticket, "escalation.question", sender)
 
-    def _ask(self: Any, ticket: "Ticket", since: dt.datetime, asked: int) -> None:
+    def _ask(self: Any, ticket: Ticket, since: dt.datetime, asked: int) -> None:
         before = ticket.path.step(ticket.current.from_position)
         budget = before.acknowledge(ticket.severity) or ticket.step.acknowledge(ticket.severity)
         calendar = self._for_step(ticket, before)
@@ -98,7 +80,7 @@ class Asking:
         self._start(ticket, "question", budget, since, calendar, seq=ticket.seq, round=asked)
 
     @staticmethod
-    def _lead_over(ticket: "Ticket", sender: str) -> str | None:
+    def _lead_over(ticket: Ticket, sender: str) -> str | None:
         """Return the lead of the team that held the ticket if the sender is of it, else of their own, else of that."""
         before = ticket.path.step(ticket.current.from_position or 1).team
         own = [team for team in world.TEAMS if team in world.PEOPLE[sender][1]]
@@ -106,7 +88,7 @@ class Asking:
         leads = [world.LEAD_OF[team] for team in ranked if team is not None]
         return next((lead for lead in leads if lead != sender), None)
 
-    def answer_question(self: Any, ticket: "Ticket", seq: int, person: str) -> None:
+    def answer_question(self: Any, ticket: Ticket, seq: int, person: str) -> None:
         """Answer by a note, which acknowledges nothing."""
         if person == "carla":
             raise No("NotAllowed")
@@ -121,10 +103,10 @@ class Asking:
         self._answered(ticket, question, person)
 
     @staticmethod
-    def _question(ticket: "Ticket") -> Question | None:
+    def _question(ticket: Ticket) -> Question | None:
         return next((q for q in ticket.questions if q.seq == ticket.seq), None)
 
-    def _answered(self: Any, ticket: "Ticket", question: Question, person: str) -> None:
+    def _answered(self: Any, ticket: Ticket, question: Question, person: str) -> None:
         question.state = "answered"
         self._stop(ticket, "question", "met")
         self._withdraw_asked(ticket, ASKED[1:])
@@ -132,14 +114,14 @@ class Asking:
         if question.asked_by != person:
             self._page(ticket, "escalation.question_answer", question.asked_by)
 
-    def _speaks_to(self: Any, ticket: "Ticket", person: str) -> Question | None:
+    def _speaks_to(self: Any, ticket: Ticket, person: str) -> Question | None:
         """Return the open question that somebody's words on the ticket answer."""
         question = self._question(ticket)
         if "question" not in ticket.clocks or question is None or question.state != "open":
             return None
         return question if person in (question.asked_to, question.lead) else None
 
-    def _pursue(self: Any, ticket: "Ticket", clock: "Clock") -> None:
+    def _pursue(self: Any, ticket: Ticket, clock: Clock) -> None:
         """Ask the sender's lead when the sender does not answer; tell the step's lead when nobody does."""
         question = self._question(ticket)
         assert question is not None
@@ -156,7 +138,7 @@ class Asking:
         self._ask(ticket, self._begin_at(clock.due), 1)
         self._page(ticket, "escalation.question", lead)
 
-    def _end_asking(self: Any, ticket: "Ticket") -> None:
+    def _end_asking(self: Any, ticket: Ticket) -> None:
         """End what was asked at a seq, with the seq."""
         self._stop(ticket, "question", "cancelled")
         question = self._question(ticket)
@@ -164,14 +146,14 @@ class Asking:
             question.state = "overtaken"
         self._withdraw_asked(ticket, ASKED)
 
-    def _withdraw_asked(self: Any, ticket: "Ticket", kinds: tuple[str, ...]) -> None:
+    def _withdraw_asked(self: Any, ticket: Ticket, kinds: tuple[str, ...]) -> None:
         for message in self.messages(ticket):
             if message.kind in kinds and message.seq == ticket.seq and message.state == "pending":
                 message.state = "withdrawn"
 
     # --- letters that reach nobody ----------------------------------------------------------------------------------
 
-    def _stand_in(self: Any, letter: "Message") -> None:
+    def _stand_in(self: Any, letter: Message) -> None:
         """Send on a dead letter to one person: by their next way, else to the fallback contact, else to the admins."""
         ticket = letter.ticket
         if letter.contact is None or letter.seq != ticket.seq or not ticket.is_open:
@@ -194,6 +176,3 @@ class Asking:
                 user=letter.user if ways else "",
             )
             self.outbox[-1].letter = letter.letter
-
-
-__all__ = ["ASKED", "Asking", "No", "Question", "features"]

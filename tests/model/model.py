@@ -5,225 +5,34 @@ verb changes the tickets in memory and notes what the timeline and the outbox ha
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from tests.model import features, world
-from tests.model.asking import Asking, No, Question
+from tests.model.asking import Asking
 from tests.model.hours import ZERO, Opening
-from tests.model.world import EntryDef, PathDef, StepDef
-
-SECONDS = dt.timedelta(seconds=1)
-PUNCTUAL = 60 * SECONDS
-STEP_CLOCKS = ("tier_time", "acknowledge", "next_telling")
-PROMISES = world.PROMISES
-WARNING = (*PROMISES, "tier_time")
-# When clocks are due at the same instant, the one that says most about why.
-ORDER = (
-    "tier_time",
-    "acknowledge",
-    "resolution",
-    "first_response",
-    "next_response",
-    "stakeholder_update",
-    "request",
+from tests.model.telling import Telling
+from tests.model.things import (
+    ADMINS,
+    ATTEMPTS,
+    NEXT_STATUS,
+    OPEN,
+    PROMISES,
+    STEP_CLOCKS,
+    CalendarVersion,
+    Clock,
+    Escalation,
+    Message,
+    No,
+    PathVersion,
+    Ticket,
+    Wish,
 )
-OPEN = ("new", "open", "waiting", "hold")
-NEXT_STATUS = {
-    "new": ("open", "waiting", "hold", "resolved", "closed"),
-    "open": ("waiting", "hold", "resolved", "closed"),
-    "waiting": ("open", "hold", "resolved", "closed"),
-    "hold": ("open", "waiting", "resolved", "closed"),
-    "resolved": ("open", "closed"),
-    "closed": ("open",),
-}
-ATTEMPTS = 8
-_ADMINS = [person for person, (role, _, _) in world.PEOPLE.items() if role == "admin"]
-
-Event = tuple[str, str | None, dt.datetime, tuple[tuple[str, Any], ...]]
+from tests.model.ticking import Ticking
+from tests.model.world import StepDef
 
 
-@dataclass(eq=False)
-class CalendarVersion:
-    """Hours under a number; immutable."""
-
-    name: str
-    number: int
-    hours: Opening
-
-
-@dataclass(eq=False)
-class PathVersion:
-    """A path's content under a number; immutable."""
-
-    number: int
-    content: PathDef
-
-    @property
-    def name(self) -> str:
-        return self.content.name
-
-    def step(self, position: int) -> StepDef:
-        return self.content.steps[position - 1]
-
-    @property
-    def top(self) -> int:
-        return len(self.content.steps)
-
-
-@dataclass(eq=False)
-class Clock:
-    """One deadline: budget, what is used of it, and since when it runs (None: it stands still)."""
-
-    kind: str
-    calendar: CalendarVersion
-    path: PathVersion
-    budget: dt.timedelta
-    started: dt.datetime
-    recorded: dt.datetime
-    since: dt.datetime | None
-    seq: int | None = None
-    round: int = 0
-    used: dt.timedelta = ZERO
-    due: dt.datetime | None = None
-    warn: dt.datetime | None = None
-    warned: dt.datetime | None = None
-    pauses: list[list[dt.datetime | None]] = field(default_factory=list)
-    state: str = "running"
-    stopped: dt.datetime | None = None
-    verb: int = 0
-
-    @property
-    def fires(self) -> dt.datetime | None:
-        return self.due if self.warn is None or self.warned is not None else self.warn
-
-    def run_from(self, at: dt.datetime) -> None:
-        """Let it run from `at` with what is left."""
-        hours = self.calendar.hours
-        self.state, self.since = "running", at
-        self.due = hours.after(at, max(self.budget - self.used, ZERO))
-        self.warn = None
-        share = self.budget * (self.path.content.warn_percent / 100) - self.used
-        if self.kind in WARNING and self.warned is None and share > ZERO:
-            warn = hours.after(at, share)
-            self.warn = warn if warn < self.due else None
-
-    def use_until(self, at: dt.datetime) -> None:
-        if self.since is not None and at > self.since:
-            self.used += self.calendar.hours.between(self.since, at)
-        self.since = None
-
-
-@dataclass(eq=False)
-class Message:
-    """A row of the outbox."""
-
-    kind: str
-    ticket: "Ticket"
-    address: str
-    at: dt.datetime
-    seq: int | None = None
-    round: int | None = None
-    contact: str | None = None
-    user: str | None = None
-    state: str = "pending"
-    attempts: int = 0
-    handled: bool = False
-    # Which letter it carries: the same one may go on to somebody else.
-    letter: int = 0
-
-    @property
-    def is_telling(self) -> bool:
-        return self.round is not None
-
-
-@dataclass(eq=False)
-class Escalation:
-    """One change of step, by its seq."""
-
-    seq: int
-    kind: str
-    trigger: str
-    from_position: int | None
-    position: int
-    at: dt.datetime
-    due: dt.datetime | None = None
-    late: dt.timedelta | None = None
-    co_triggers: tuple[str, ...] = ()
-    actor: str | None = None
-    acknowledged: dt.datetime | None = None
-    acknowledged_by: str | None = None
-    acknowledged_contact: str | None = None
-    via: str = ""
-
-
-@dataclass(eq=False)
-class Wish:
-    """The requester's wish at one seq."""
-
-    seq: int
-    state: str = "open"
-
-
-@dataclass(eq=False)
-class Ticket:
-    """One ticket with all that is known of it."""
-
-    number: int
-    severity: int
-    service: str | None
-    category: str | None
-    opened: dt.datetime
-    status: str = "new"
-    tier: int = 1
-    team: str | None = None
-    owner: str | None = None
-    last_answer: dt.datetime | None = None
-    last_requester: dt.datetime | None = None
-    path: PathVersion = None  # type: ignore[assignment]
-    position: int = 1
-    seq: int = 0
-    since: dt.datetime | None = None
-    round: int = 0
-    declined: list[str] = field(default_factory=list)
-    falls: int = 0
-    automatic: int = 0
-    allowances: int = 0
-    clocks: dict[str, Clock] = field(default_factory=dict)
-    ended: list[Clock] = field(default_factory=list)
-    escalations: list[Escalation] = field(default_factory=list)
-    wishes: list[Wish] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def step(self) -> StepDef:
-        return self.path.step(self.position)
-
-    @property
-    def current(self) -> Escalation:
-        return self.escalations[-1]
-
-    @property
-    def is_open(self) -> bool:
-        return self.status in OPEN
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.status in ("waiting", "hold")
-
-    @property
-    def stands_still(self) -> bool:
-        """Tell whether resolution and tier_time are paused by the status."""
-        return self.status == "waiting" or (self.status == "hold" and self.path.content.hold_pauses)
-
-    @property
-    def at_top(self) -> bool:
-        return self.position == self.path.top
-
-
-class Model(Asking):
+class Model(Asking, Telling, Ticking):
     """All tickets, the present rules, the outbox, and the time."""
 
     def __init__(self, begin: dt.datetime) -> None:
@@ -286,7 +95,7 @@ class Model(Asking):
     def _page(self, ticket: Ticket, kind: str, person: str | None) -> None:
         """Tell one person about one ticket; where there is none the fallback contact, where that is off the admins."""
         if person is None and world.FALLBACK in self.off:
-            for admin in _ADMINS:
+            for admin in ADMINS:
                 self._page(ticket, kind, admin)
             return
         self._letter(ticket, kind, person or world.FALLBACK, user=person or "")
@@ -541,133 +350,6 @@ class Model(Asking):
             )
         self._tell(ticket, begins=True, since=begin)
 
-    # --- telling ----------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _entries(step: StepDef) -> list[EntryDef]:
-        return [entry for name in step.lists for entry in world.LISTS[name]]
-
-    def _listed(self, ticket: Ticket) -> list[tuple[str, EntryDef]]:
-        """Return who stands on the step's lists and can be reached, in order, each once, less who said they can't."""
-        found: dict[str, EntryDef] = {}
-        for entry in self._entries(ticket.step):
-            contact = world.LEAD_OF[entry.lead_of] if entry.lead_of else entry.contact
-            if contact not in ticket.declined and contact not in found:
-                found[contact] = entry
-        return [(c, e) for c, e in found.items() if c not in self.off and self.addresses(c)]
-
-    def _tell(
-        self,
-        ticket: Ticket,
-        *,
-        since: dt.datetime,
-        begins: bool = False,
-        after_dead: bool = False,
-        round_dead: bool = False,
-        fallback_dead: bool = False,
-    ) -> None:
-        """Tell whoever is next at the present step; `since` is when what follows is counted from."""
-        if not ticket.step.lists:
-            return
-        listed = [
-            (contact, entry)
-            for contact, entry in self._listed(ticket)
-            if not entry.severities or ticket.severity in entry.severities
-        ]
-        following = ticket.round if after_dead else ticket.round + 1
-        if not listed:
-            self._tell_fallback(ticket, following, since, begins, fallback_dead)
-            return
-        number, contacts = self._whom(ticket, listed, begins)
-        if after_dead and number > ticket.round:
-            # A dead letter never starts the next round (decision 0006).
-            if round_dead:
-                self._tell_fallback(ticket, ticket.round, since, begins, fallback_dead)
-            return
-        if not contacts:
-            self._stop(ticket, "next_telling", "cancelled")
-            return
-        self._say(ticket, number, contacts, since, begins, "escalation.told")
-
-    def _whom(
-        self, ticket: Ticket, listed: list[tuple[str, EntryDef]], begins: bool
-    ) -> tuple[int, list[str]]:
-        step, wants_answer = ticket.step, "acknowledge" in ticket.clocks
-        clock = ticket.clocks.get("next_telling")
-        # Conditions count rounds from when this telling began; the numbers themselves only rise (decision 0004).
-        before = ticket.round - (0 if begins or clock is None else clock.round)
-
-        def still_to_hear(number: int) -> list[str]:
-            heard = {
-                m.contact
-                for m in self.messages(ticket)
-                if m.is_telling and m.seq == ticket.seq and m.round == number
-            }
-            counted = min(number - before, step.rounds)
-            return [c for c, e in listed if counted >= e.from_round and not (step.in_turn and c in heard)]
-
-        def some(contacts: list[str]) -> list[str]:
-            return contacts[:1] if step.in_turn else contacts
-
-        if step.in_turn and not begins:
-            rest = still_to_hear(max(ticket.round, 1))
-            if rest:
-                return max(ticket.round, 1), rest[:1]
-        number = ticket.round + 1
-        while number - before <= step.rounds or wants_answer:
-            if contacts := still_to_hear(number):
-                return number, some(contacts)
-            if number - before > max(e.from_round for _, e in listed):
-                # All of them wait for a round that this step does not have: better too early than never.
-                return ticket.round + 1, some([c for c, _ in listed])
-            number += 1
-        return number, []
-
-    def _say(
-        self, ticket: Ticket, number: int, contacts: list[str], since: dt.datetime, begins: bool, kind: str
-    ) -> None:
-        clock = ticket.clocks.get("next_telling")
-        if clock is not None:
-            clock.round = 1 if begins else clock.round + number - ticket.round
-            clock.budget = ticket.step.wait * world.MIN
-            clock.started, clock.recorded = since, self.now
-            clock.run_from(since)
-        ticket.round = number
-        for contact in contacts:
-            self._tell_by(ticket, number, contact, self.addresses(contact)[0], kind)
-        self._event(
-            ticket,
-            "escalation.told",
-            seq=ticket.seq,
-            round=number,
-            step=ticket.position,
-            contacts=tuple(contacts),
-            fallback=kind == "escalation.fallback",
-        )
-
-    def _tell_by(self, ticket: Ticket, number: int, contact: str, address: str, kind: str) -> None:
-        """Write one telling; unique on (ticket, seq, round, contact, method)."""
-        same = (ticket.seq, number, contact, address)
-        if all((m.seq, m.round, m.contact, m.address) != same for m in self.messages(ticket)):
-            user = contact if contact in world.PEOPLE else None
-            self.outbox.append(
-                Message(
-                    kind, ticket, address, self.now, seq=ticket.seq, round=number, contact=contact, user=user
-                )
-            )
-
-    def _tell_fallback(
-        self, ticket: Ticket, number: int, since: dt.datetime, begins: bool, fallback_dead: bool
-    ) -> None:
-        fallback = [world.FALLBACK] if world.FALLBACK not in self.off else []
-        recipients = [contact for contact in fallback if contact not in ticket.declined]
-        if ticket.at_top or fallback_dead or not recipients:
-            recipients += [admin for admin in _ADMINS if admin not in ticket.declined]
-        if not recipients:
-            # All have said they can't: better to ask again than silence.
-            recipients = fallback + (_ADMINS if ticket.at_top or fallback_dead or not fallback else [])
-        self._say(ticket, number, recipients, since, begins, "escalation.fallback")
-
     # --- acknowledging ----------------------------------------------------------------------------------------------
 
     def _acknowledge(self, ticket: Ticket, person: str | None, contact: str | None, via: str) -> None:
@@ -761,37 +443,39 @@ class Model(Asking):
         if requester and kind != "replied":
             raise No("NotAllowed")
         public = kind in ("replied", "updated")
-        before = ticket.last_answer, ticket.last_requester
-        if public:
-            if requester:
-                ticket.last_requester = self.now
-            else:
-                ticket.last_answer = self.now
-        following = then or self._status_after(ticket, public=public, requester=requester)
-        if following is not None and following != ticket.status:
-            try:
-                self._set_status_refusals(ticket, following, person)
-            except No:
-                ticket.last_answer, ticket.last_requester = before
-                raise
+        following = then or self._status_after(ticket, public=public, requester=requester) or ticket.status
+        self._speak(ticket, following, person, public=public)
         self._event(ticket, kind, person, from_requester=requester)
         old = ticket.status
         if public and not requester:
             self._mail(ticket, "ticket.updated" if kind == "updated" else "ticket.answered", "carla")
         if public and requester and ticket.owner is not None:
             self._mail(ticket, "ticket.replied", ticket.owner)
-        if following is not None and following != old:
+        if following != old:
             self._write_status(ticket, following, person, with_answer=public and not requester)
         if public:
             self._converse(ticket, requester=requester, update=kind == "updated")
         question = self._speaks_to(ticket, person)
         took = self._engage(ticket, person, "reply")
-        if following is not None and following != old:
+        if following != old:
             self._status_changed(ticket, old)
         if question is not None:
             self._answered(ticket, question, person)
         if took and self._takes(ticket, person):
             self._assign(ticket, person, person)
+
+    def _speak(self, ticket: Ticket, following: str, person: str, *, public: bool) -> None:
+        """Note when each side last spoke, unless the status that is to follow is refused."""
+        before = ticket.last_answer, ticket.last_requester
+        if public and person == "carla":
+            ticket.last_requester = self.now
+        elif public:
+            ticket.last_answer = self.now
+        try:
+            self._set_status_refusals(ticket, following, person)
+        except No:
+            ticket.last_answer, ticket.last_requester = before
+            raise
 
     @staticmethod
     def _status_after(ticket: Ticket, *, public: bool, requester: bool) -> str | None:
@@ -820,8 +504,8 @@ class Model(Asking):
         self._write_status(ticket, status, person)
         self._status_changed(ticket, old)
 
-    def _set_status_refusals(self, ticket: Ticket, status: str | None, person: str | None) -> None:
-        if status is None or status == ticket.status or person is None:
+    def _set_status_refusals(self, ticket: Ticket, status: str, person: str | None) -> None:
+        if status == ticket.status or person is None:
             return
         if person == "carla":
             allowed = {"open": ("waiting", "resolved", "closed"), "resolved": OPEN}
@@ -1074,184 +758,3 @@ class Model(Asking):
             message.handled = message.state != "dead" or not goes_on
             if message.contact is not None:
                 (self.failing.discard if message.state == "sent" else self.failing.add)(message.address)
-
-    # --- the engine -------------------------------------------------------------------------------------------------
-
-    def tick(self) -> None:
-        """Decide all that is due, at most one step per ticket; then draw the consequences of dead letters."""
-        for ticket in self.tickets:
-            dues = [
-                clock
-                for clock in ticket.clocks.values()
-                if clock.fires is not None
-                and clock.state == "running"
-                and clock.fires <= self.now
-                and clock.recorded < self.now
-            ]
-            if dues:
-                self._claim(ticket, dues)
-        self._dead_letters()
-
-    def _claim(self, ticket: Ticket, dues: list[Clock]) -> None:
-        above = ticket.path.step(ticket.position + 1) if not ticket.at_top else None
-        owner = ticket.owner
-        late = lambda clock: max((self.now - clock.due).total_seconds(), 0.0)  # noqa: E731
-        over = [clock for clock in dues if clock.due is not None and clock.due <= self.now]
-        causes: list[Clock] = []
-        pages: list[tuple[str, str | None]] = []
-        pages += self._warn(ticket, dues, owner)
-        tell_next, follow_up = None, False
-        for clock in over:
-            if clock.kind in ("tier_time", "acknowledge"):
-                causes.append(clock)
-                continue
-            if clock.kind == "next_telling":
-                tell_next = clock
-                continue
-            self._event(
-                ticket, "escalation.due", clock=clock.kind, due_at=clock.due, late_seconds=late(clock)
-            )
-            if clock.kind == "question":
-                continue
-            if clock.kind == "follow_up":
-                follow_up = True
-                self._stop(ticket, "follow_up", "fired")
-                self._event(ticket, "escalation.followed_up", **{"from": ticket.status})
-                pages.append(("escalation.owner", owner or "lead"))
-                continue
-            page = self._overdue(ticket, clock, above, owner)
-            if page is None:
-                causes.append(clock)
-            else:
-                pages.append(page)
-        self._climb_or_tell(ticket, over, causes, tell_next)
-        if ticket.clocks.get("question") in over:
-            self._pursue(ticket, ticket.clocks["question"])
-        for kind, to in pages:
-            self._page(ticket, kind, self.lead_of(ticket) if to == "lead" else to)
-        if follow_up:
-            old = ticket.status
-            self._write_status(ticket, "open", None)
-            self._status_changed(ticket, old)
-
-    def _overdue(
-        self, ticket: Ticket, clock: Clock, above: StepDef | None, owner: str | None
-    ) -> tuple[str, str] | None:
-        """Spend a promise or a wish that is overdue; return who is told of it, None where the ticket climbs for it."""
-        assert clock.due is not None
-        if clock.kind == "request":
-            # Never into management by itself: the lead is told again every interval (decision 0008).
-            return None if above is not None and above.tier < 4 else ("escalation.requested", "lead")
-        self._stop(ticket, clock.kind, "fired")
-        if clock.kind == "stakeholder_update":
-            self._promise(ticket, clock.kind, self._begin_at(clock.due), missed=clock.round + 1)
-            if clock.round == 0:
-                return "escalation.owner", owner or "lead"
-            climbs = clock.round >= 2 and above is not None and not above.transfers
-        else:
-            climbs = clock.kind in ticket.path.content.climbs_on and above is not None
-        return None if climbs else ("escalation.lead", "lead")
-
-    def _climb_or_tell(
-        self, ticket: Ticket, over: list[Clock], causes: list[Clock], tell_next: Clock | None
-    ) -> None:
-        request = next((clock for clock in over if clock.kind == "request"), None)
-        if causes:
-            causes.sort(key=lambda clock: (clock.due, ORDER.index(clock.kind)))
-            trigger, *others = causes
-            assert trigger.due is not None
-            begin = self._begin_at(trigger.due)
-            if ticket.at_top:
-                if request is not None:
-                    self._ask_again(request)
-                self._again(ticket, trigger.kind, begin, trigger.due)
-                return
-            self._move(
-                ticket,
-                ticket.position + 1,
-                "climb",
-                trigger.kind,
-                begin,
-                due=trigger.due,
-                late=self.now - trigger.due,
-                co_triggers=tuple(clock.kind for clock in others),
-                automatic=True,
-                wish="expired" if request is not None else "overtaken",
-            )
-            return
-        if request is not None:
-            self._ask_again(request)
-        if tell_next is not None and tell_next.due is not None:
-            self._tell(ticket, since=self._begin_at(tell_next.due))
-
-    def _ask_again(self, clock: Clock) -> None:
-        assert clock.due is not None
-        clock.round += 1
-        clock.used = ZERO
-        clock.recorded = self.now
-        clock.run_from(self._begin_at(clock.due))
-
-    def _warn(self, ticket: Ticket, dues: list[Clock], owner: str | None) -> Iterator[tuple[str, str | None]]:
-        """Warn once at the share; a warning whose due has passed is recorded, not sent."""
-        for clock in dues:
-            if clock.warn is None or clock.warned is not None or clock.warn > self.now or clock.due is None:
-                continue
-            sent = clock.due > self.now and owner is not None
-            clock.warned = self.now
-            self._event(ticket, "escalation.warned", clock=clock.kind, due_at=clock.due, sent=sent)
-            if sent:
-                yield "escalation.owner", owner
-
-    def _begin_at(self, due: dt.datetime) -> dt.datetime:
-        return due if self.now - due <= PUNCTUAL else self.now
-
-    def _dead_letters(self) -> None:
-        letters = [m for m in self.outbox if m.state == "dead" and not m.handled]
-        rows = list(self.outbox)
-
-        def tried(letter: Message) -> set[str]:
-            mine = (letter.ticket, letter.seq, letter.round, letter.contact)
-            return {m.address for m in rows if m.is_telling and (m.ticket, m.seq, m.round, m.contact) == mine}
-
-        def anybody_left(letter: Message) -> bool:
-            mine = (letter.ticket, letter.seq, letter.round)
-            return any(
-                m.state not in ("dead", "withdrawn")
-                for m in rows
-                if m.is_telling and (m.ticket, m.seq, m.round) == mine
-            )
-
-        for letter in letters:
-            if not letter.is_telling:
-                letter.handled = True
-                self._stand_in(letter)
-        letters = [letter for letter in letters if letter.is_telling]
-        ways_on: dict[int, tuple[Message, bool]] = {}
-        for letter in letters:
-            letter.handled = True
-            ticket = letter.ticket
-            if letter.seq != ticket.seq or ticket.current.acknowledged is not None or not ticket.is_open:
-                continue
-            assert letter.contact is not None
-            assert letter.round is not None
-            ways = [] if letter.contact in self.off else self.addresses(letter.contact)
-            others = [address for address in ways if address not in tried(letter)]
-            self._event(
-                ticket,
-                "escalation.dead_letter",
-                contact=letter.contact,
-                seq=letter.seq,
-                next="method" if others else "contact",
-            )
-            if others:
-                self._tell_by(ticket, letter.round, letter.contact, others[0], letter.kind)
-            else:
-                ways_on.setdefault(ticket.number, (letter, not anybody_left(letter)))
-        for letter, round_dead in ways_on.values():
-            self._tell(
-                letter.ticket,
-                since=self.now,
-                after_dead=True,
-                round_dead=round_dead,
-                fallback_dead=letter.kind == "escalation.fallback",
-            )

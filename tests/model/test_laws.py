@@ -11,8 +11,8 @@ from tests.model.exploring import explore, hold, shrink
 from tests.model.judging import AGREE, Verdict, judge
 from tests.model.real import Names
 
-# Chunks of the long proof, and how many histories each plays.
-MANY = int(os.environ.get("BELAY_HISTORIES", "1500"))
+# How many histories the long proof plays, and how many of them in one test.
+MANY = int(os.environ.get("BELAY_HISTORIES", "750"))
 OF_A_CHUNK = 25
 
 
