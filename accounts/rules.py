@@ -18,6 +18,10 @@ class Verb(enum.StrEnum):
     ESCALATE = "escalate"
     DEESCALATE = "deescalate"
     ACKNOWLEDGE = "acknowledge"
+    CONSULT = "consult"  # ask a higher step for help
+    SEND_BACK = "send_back"  # ask the sender of a handoff what is missing, and answer
+    MERGE = "merge"
+    LINK = "link"  # declare a major incident, link tickets to it
     LEAD = "lead"  # grant and decline requests, confirm falls, act for any team
     WATCH = "watch"  # the escalation board
     ADMINISTER = "administer"
@@ -50,6 +54,10 @@ _AGENT = dict.fromkeys(
         Verb.ESCALATE,
         Verb.DEESCALATE,
         Verb.ACKNOWLEDGE,
+        Verb.CONSULT,
+        Verb.SEND_BACK,
+        Verb.MERGE,
+        Verb.LINK,
         Verb.WATCH,
     ),
     Reach.ALL,

@@ -11,8 +11,9 @@ are 1 (the worst) to 4, tiers 1 to 4, of which 4 is management. Unknown fields a
 
 **Lists** come as `{"next": URL or null, "results": […]}`. Follow `next`; rows that are added meanwhile shift nothing.
 
-**Verbs that move a ticket** (`escalate`, `deescalate`, `acknowledge`) want the `seq` you saw. If the ticket has moved
-since, nothing happens: the answer is 409, its `type` `urn:belay:problem:moved`, with the `seq` and `tier` it has now.
+**Verbs that move a ticket** or ask another step (`escalate`, `deescalate`, `acknowledge`, `consult`, `send-back`,
+`answer`) want the `seq` you saw. If the ticket has moved since, nothing happens: the answer is 409, its `type`
+`urn:belay:problem:moved`, with the `seq` and `tier` it has now.
 
 **Repeating a request.** Every POST on tickets takes an `Idempotency-Key`: sent again with the same key within 24 hours
 it changes nothing and is answered the same, with the header `Idempotent-Replayed: true`.
@@ -61,6 +62,7 @@ SETTINGS = {
         "ClockState": "escalation.models.Clock.State",
         "EscalationKind": "escalation.models.Escalation.Kind",
         "EscalationTrigger": "escalation.models.Escalation.Trigger",
+        "HandoffQuestionState": "escalation.models.HandoffQuestion.State",
         "EscalationRequestState": "escalation.models.EscalationRequest.State",
         "StepMode": "escalation.models.Step.Mode",
         "Telling": "escalation.models.Step.Telling",

@@ -12,13 +12,24 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 
+from calendars.admin_holidays import (
+    HolidayChoice,
+    choice_of,
+    filled_until,
+    listed,
+    name_of,
+    running_out,
+)
+from calendars.filling import countries
 from calendars.models import LONGEST_NAME, Calendar, CalendarVersion
-from calendars.operations import publish_calendar, set_default_calendar
+from calendars.operations import fill_holidays, publish_calendar, set_default_calendar
 from calendars.rules import WEEKDAYS, BadHours, Hours, open_intervals, parse
 from core.admin import BelayAdmin, Section, put_refusal
 from core.db import database_now
 from core.errors import Refused
+from core.panels import panels_for
 
 # The same heading as the paths'; calendars know nothing of the apps above.
 ESCALATION = Section(10, "Escalation")
@@ -28,6 +39,8 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 PREVIEW_WINDOWS = 10
 PREVIEW_DAYS = 60
 VERSIONS = 20
+# More days than that are told as a number.
+MOST_NAMED = 8
 
 
 class CalendarForm(forms.Form):
@@ -51,8 +64,8 @@ class CalendarForm(forms.Form):
     )
     holidays = forms.CharField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 6, "placeholder": "2026-12-25\n2027-01-01"}),
-        help_text="Closed all day; one date a line, as YYYY-MM-DD. A word after the date is for the reader only.",
+        widget=forms.Textarea(attrs={"rows": 6, "placeholder": "2026-12-25 Christmas Day\n2027-01-01"}),
+        help_text="Closed all day; one date a line, as YYYY-MM-DD. What stands after the date is its name.",
     )
     date_overrides = forms.CharField(
         label="days with other hours",
@@ -91,11 +104,9 @@ class CalendarForm(forms.Form):
             "always": cleaned.get("always", False),
         }
         mapping["week"] = {key: self._windows(key, cleaned.get(key) or "") for key in WEEKDAYS}
-        mapping["holidays"] = [
-            line.split()[0].rstrip(",")
-            for line in (cleaned.get("holidays") or "").splitlines()
-            if line.strip()
-        ]
+        named = _named_days(cleaned.get("holidays") or "")
+        mapping["holidays"] = list(named)
+        mapping["holiday_names"] = {day: name for day, name in named.items() if name}
         for name in ("date_overrides", "breaks"):
             mapping[name] = self._dated(name, cleaned.get(name) or "")
         if not self.errors:
@@ -144,7 +155,7 @@ def initial_of(calendar: Calendar) -> dict[str, Any]:
         "seen": str(calendar.current_id or ""),
         "tz": hours["tz"],
         "always": hours.get("always", False),
-        "holidays": "\n".join(hours.get("holidays", ())),
+        "holidays": "\n".join(_with_name(hours, day) for day in hours.get("holidays", ())),
         "date_overrides": _dated_text(hours.get("date_overrides", {})),
         "breaks": _dated_text(hours.get("breaks", {})),
         **{key: _windows_text(hours.get("week", {}).get(key, ())) for key in WEEKDAYS},
@@ -158,7 +169,7 @@ class CalendarAdmin(BelayAdmin):
     section = ESCALATION
     section_order = 20
     panel_place = "calendars.calendar"
-    list_display = ("name", "is_default", "summary", "version", "description")
+    list_display = ("name", "is_default", "summary", "version", "holidays_to", "description")
     list_select_related = ("current",)
     search_fields = ("name",)
     ordering = ("name",)
@@ -176,6 +187,82 @@ class CalendarAdmin(BelayAdmin):
     def version(self, calendar: Any) -> int | None:
         """Return the number of the version in force."""
         return calendar.current.number if calendar.current is not None else None
+
+    @admin.display(description="holidays until")
+    def holidays_to(self, calendar: Any) -> str:
+        """Return the last year with holidays, and whether it ends soon."""
+        last = filled_until(calendar)
+        if last is None:
+            return "none"
+        return f"{last}, runs out" if running_out(calendar, database_now().date()) else str(last)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that fills in holidays."""
+        page = self.admin_site.admin_view(self.holidays_view)
+        return [path("<int:pk>/holidays/", page, name="calendars_calendar_holidays"), *super().get_urls()]
+
+    def holidays_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the holidays of a country, or add those that were ticked."""
+        calendar = self.get_object(request, str(pk))
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if calendar is None or calendar.is_built_in or calendar.current is None:
+            raise Http404
+        return self._in_own_zone(request, lambda: self._holidays(request, calendar))
+
+    def _holidays(self, request: HttpRequest, calendar: Calendar) -> HttpResponse:
+        now = database_now()
+        given = request.POST if request.method == "POST" else request.GET
+        choice = choice_of(given, calendar, now.date())
+        days = choice.days() if choice is not None else {}
+        if request.method == "POST" and choice is not None and days:
+            wanted = set(request.POST.getlist("day"))
+            ticked = {day: name for day, name in days.items() if day.isoformat() in wanted}
+            try:
+                version = fill_holidays(
+                    calendar_id=calendar.pk,
+                    days=ticked,
+                    source=choice.source(),
+                    until=choice.cleaned_data["until"],
+                    actor_name=str(request.user),
+                    now=now,
+                )
+            except Refused as refused:
+                choice.add_error(None, str(refused))
+            else:
+                self._report_holidays(request, calendar, version, choice)
+                return redirect("admin:calendars_calendar_change", calendar.pk)
+        rows = listed(calendar, days)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Fill in holidays of {calendar.name}",
+            "opts": self.opts,
+            "calendar": calendar,
+            "choice": choice,
+            "countries": countries(),
+            "rows": rows,
+            "new": sum(row.is_new for row in rows),
+            "filled_until": filled_until(calendar),
+        }
+        return TemplateResponse(request, "admin/calendars/holidays.html", context)
+
+    def _report_holidays(
+        self, request: HttpRequest, calendar: Calendar, version: CalendarVersion, choice: HolidayChoice
+    ) -> None:
+        whose = name_of(choice.source())
+        years = f"{choice.cleaned_data['since']} to {choice.cleaned_data['until']}"
+        if version.pk == calendar.current_id:
+            self.log_change(request, calendar, f"Holidays of {whose}, {years}: nothing new")
+            messages.success(
+                request, f"The holidays of {whose}, {years}, are there already; no new version was needed."
+            )
+            return
+        self.log_change(request, calendar, f"Version {version.number}: holidays of {whose}, {years}")
+        messages.success(
+            request,
+            f"Version {version.number} is in force, with the holidays of {whose}, {years}. "
+            "Clocks that run already keep the hours they started with.",
+        )
 
     def changeform_view(
         self,
@@ -214,8 +301,12 @@ class CalendarAdmin(BelayAdmin):
             "calendar": calendar,
             "frozen": calendar is not None and calendar.is_built_in,
             "zones": _zones(),
+            "running_out": running_out(calendar, now.date()) if calendar is not None else None,
             "preview": preview(hours, now) if hours is not None else None,
             "versions": _history(versions)[:VERSIONS],
+            "panels": panels_for(self.panel_place, calendar)
+            if calendar is not None and not calendar.is_built_in
+            else [],
         }
         return TemplateResponse(request, "admin/calendars/calendar.html", context)
 
@@ -316,15 +407,42 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if old["week"][key] != new["week"][key]:
             was, now = (_windows_text(week[key]) or "closed" for week in (old["week"], new["week"]))
             found.append(f"{label} {was} → {now}")
-    before, after = set(old["holidays"]), set(new["holidays"])
-    found += [f"holiday {day} added" for day in sorted(after - before)]
-    found += [f"holiday {day} taken away" for day in sorted(before - after)]
+    found += _holiday_changes(old, new)
     for name, word in (("date_overrides", "other hours on"), ("breaks", "break on")):
         for day in sorted(set(old[name]) | set(new[name])):
             if old[name].get(day) != new[name].get(day):
                 text = _windows_text(new[name][day]) or "closed" if day in new[name] else "none"
                 found.append(f"{word} {day}: {text}")
     return found
+
+
+def _holiday_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    before, after = set(old["holidays"]), set(new["holidays"])
+    found = []
+    for days, hours, word in ((after - before, new, "added"), (before - after, old, "taken away")):
+        if len(days) > MOST_NAMED:
+            found.append(f"{len(days)} holidays {word}, from {min(days)} to {max(days)}")
+        else:
+            found += [f"holiday {_with_name(hours, day)} {word}" for day in sorted(days)]
+    names = [hours.get("holiday_names", {}) for hours in (old, new)]
+    renamed = [day for day in before & after if names[0].get(day) != names[1].get(day)]
+    if renamed:
+        found.append(f"{len(renamed)} holiday{'s' if len(renamed) > 1 else ''} renamed")
+    return found
+
+
+def _named_days(text: str) -> dict[str, str]:
+    """Read a date a line, each maybe with a name; what is no date is refused later, with its place."""
+    found = {}
+    for line in text.splitlines():
+        day, _, name = line.strip().replace("\t", " ").partition(" ")
+        if day:
+            found[day.rstrip(",")] = name.strip()
+    return found
+
+
+def _with_name(hours: Mapping[str, Any], day: str) -> str:
+    return f"{day} {hours.get('holiday_names', {}).get(day, '')}".strip()
 
 
 def _hours(calendar: Calendar) -> Hours | None:
@@ -341,6 +459,8 @@ def _field_of(place: str) -> str | None:
     if head == "week":
         # The week as a whole is wrong only beside "round the clock".
         return rest if rest in WEEKDAYS else "always"
+    if head == "holiday_names":
+        return "holidays"
     return head if head in CalendarForm.base_fields else None
 
 

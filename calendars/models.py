@@ -23,6 +23,11 @@ class Calendar(models.Model):
     is_built_in = models.BooleanField(
         "built in", default=False, editable=False, help_text="Round the clock: comes with Belay and stays."
     )
+    # Which holidays were filled in last: {"country", "subdivision", "categories", "language"}; offered again.
+    holiday_source = models.JSONField(null=True, editable=False)
+    holidays_until = models.PositiveSmallIntegerField(
+        "holidays filled until", null=True, editable=False, help_text="The last year that was filled in."
+    )
     current = models.ForeignKey(
         "CalendarVersion",
         on_delete=models.PROTECT,

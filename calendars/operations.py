@@ -1,11 +1,15 @@
 """Every change to calendars."""
 
 import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
 
 from django.db import IntegrityError, transaction
 
 from calendars.models import LONGEST_NAME, Calendar, CalendarVersion
-from calendars.rules import ALWAYS, Hours, NeverOpen, as_mapping, next_opening
+from calendars.rules import ALWAYS, Hours, NeverOpen, as_mapping, next_opening, parse
+from calendars.rules.filling import Source
+from calendars.rules.hours import LONGEST_HOLIDAY_NAME
 from core.errors import Conflict, Refused
 
 ROUND_THE_CLOCK = "24x7"
@@ -53,13 +57,7 @@ def publish_calendar(
                 calendar = Calendar.objects.create(name=name, description=description or "")
             else:
                 calendar = _locked(calendar_id)
-                if calendar.is_built_in:
-                    raise BuiltInCalendar(
-                        f"{calendar.name} is built in.",
-                        field="calendar",
-                        value=calendar.name,
-                        mend="Make one of your own.",
-                    )
+                _check_not_built_in(calendar)
                 calendar.name = name
                 calendar.description = calendar.description if description is None else description
                 calendar.save(update_fields=["name", "description"])
@@ -73,6 +71,45 @@ def publish_calendar(
             value=name,
             mend="Choose another name, or edit that one.",
         ) from error
+
+
+def fill_holidays(
+    *,
+    calendar_id: int,
+    days: Mapping[dt.date, str],
+    source: Source,
+    until: int,
+    actor_name: str,
+    now: dt.datetime,
+) -> CalendarVersion:
+    """Close a calendar on more days, each with its name, and remember where they are from; return its current version.
+
+    Days that are there already keep the name they have, or get one. `until` is the last year filled in. Nothing new
+    makes no new version. Locks the calendar's row. Raises NoSuchCalendar, BuiltInCalendar, CalendarNeverOpens, and
+    Refused when the calendar has no hours yet.
+    """
+    with transaction.atomic():
+        calendar = _locked(calendar_id)
+        _check_not_built_in(calendar)
+        if calendar.current is None:
+            raise Refused(
+                f"{calendar.name} has no hours yet.",
+                field="calendar",
+                value=calendar.name,
+                mend="Publish its hours first.",
+            )
+        hours = parse(calendar.current.hours)
+        names = {day: name[:LONGEST_HOLIDAY_NAME].strip() for day, name in days.items()}
+        filled = replace(
+            hours,
+            holidays=hours.holidays | days.keys(),
+            holiday_names=tuple(sorted((names | dict(hours.holiday_names)).items())),
+        )
+        _check_opens(filled, now)
+        calendar.holiday_source = source.as_mapping()
+        calendar.holidays_until = max(until, calendar.holidays_until or until)
+        calendar.save(update_fields=["holiday_source", "holidays_until"])
+        return _publish(calendar, filled, actor_name, now)
 
 
 def set_default_calendar(*, calendar_id: int) -> Calendar:
@@ -137,6 +174,16 @@ def _locked(calendar_id: int) -> Calendar:
     if calendar is None:
         raise _no_such(calendar_id)
     return calendar
+
+
+def _check_not_built_in(calendar: Calendar) -> None:
+    if calendar.is_built_in:
+        raise BuiltInCalendar(
+            f"{calendar.name} is built in.",
+            field="calendar",
+            value=calendar.name,
+            mend="Make one of your own.",
+        )
 
 
 def _no_such(calendar_id: int) -> NoSuchCalendar:

@@ -1,8 +1,12 @@
 """The few things asked of PostgreSQL directly."""
 
 import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Any
 
-from django.db import connection
+import psycopg2.errors
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
 
 
 def database_now() -> dt.datetime:
@@ -14,3 +18,75 @@ def database_now() -> dt.datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: dt.datetime = cursor.fetchone()[0]
     return now.astimezone(dt.UTC)
+
+
+# Classes of SQLSTATE that say something of the server, not of the statement: connection, out of resources, system.
+_SERVER = ("08", "53", "58", "57P")
+# Not got within lock_timeout, deadlock, could not serialise: the same again, later, works.
+_LOCK = ("55P03", "40")
+
+
+def lacks_lock(error: BaseException) -> bool:
+    """Tell whether a statement failed only because somebody else held a lock."""
+    return isinstance(error, DatabaseError) and _code(error).startswith(_LOCK)
+
+
+def lacks_database(error: BaseException) -> bool:
+    """Tell whether a statement failed because the database was lost, restarted or out of resources."""
+    if isinstance(error, InterfaceError):
+        return True
+    code = _code(error)
+    return isinstance(error, DatabaseError) and (
+        code.startswith(_SERVER) or (not code and isinstance(error, OperationalError))
+    )
+
+
+def _code(error: BaseException) -> str:
+    return getattr(error.__cause__, "pgcode", None) or ""
+
+
+class PreparedStatement:
+    """A statement that each connection parses and plans once, for what is run a thousand times a second.
+
+    Written with named parameters (`%(id)s`); `types` gives each its PostgreSQL type, in order.
+    """
+
+    def __init__(self, name: str, types: Mapping[str, str], sql: str) -> None:
+        self._name = name
+        self._plain = sql
+        places = {parameter: str(place) for place, parameter in enumerate(types, start=1)}
+        numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${places[found[1]]}", sql)
+        self._prepare = f"PREPARE {name} ({', '.join(types.values())}) AS {numbered}"
+        self._execute = f"EXECUTE {name} ({', '.join(f'%({parameter})s' for parameter in types)})"
+        self._pooled = False
+
+    def fetch_one(self, values: Mapping[str, Any]) -> Any:
+        """Run it on the thread's connection and return its first row, None without one."""
+        with connection.cursor() as cursor:
+            if not self._pooled and self._known():
+                try:
+                    cursor.execute(self._execute, values)
+                    return cursor.fetchone()
+                except (ProgrammingError, OperationalError) as error:
+                    # A pooler in between gives every statement another session.
+                    if not isinstance(error.__cause__, psycopg2.errors.InvalidSqlStatementName):
+                        raise
+                    self._pooled = True
+            cursor.execute(self._plain, values)
+            return cursor.fetchone()
+
+    def _known(self) -> bool:
+        """Prepare it unless the connection knows it already; False where a transaction would be spoilt by failing."""
+        known: dict[str, Any] = connection.__dict__.setdefault("belay_prepared", {})
+        if known.get(self._name) is connection.connection:
+            return True
+        if connection.in_atomic_block:
+            return False
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(self._prepare)
+            except ProgrammingError as error:
+                if not isinstance(error.__cause__, psycopg2.errors.DuplicatePreparedStatement):
+                    raise
+        known[self._name] = connection.connection
+        return True

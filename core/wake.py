@@ -1,9 +1,17 @@
-"""Ring Celery and the live stream, best effort: rows are the truth, a lost ring costs a second (DESIGN 4)."""
+"""Ring Celery and the live stream, best effort: rows are the truth, a lost ring costs a second (DESIGN 4).
 
+A thread of each process rings, so that no click waits for a broker: not for one that refuses, nor is frozen, nor whose
+name can't be resolved. Rings that come while it is at work become one: a bell says "look again", not how often.
+"""
+
+import atexit
 import logging
+import os
 import threading
 import time
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 import redis
 from celery import Celery
@@ -12,8 +20,10 @@ from django.db import transaction
 
 log = logging.getLogger("belay.wake")
 
-# After a failure nobody tries again for this long, so that a dead broker costs one click, not every click.
+# After a failure nothing is rung for so long: a dead broker is asked six times a minute, not at every click.
 PAUSE_SECONDS = 10.0
+# A process that ends lets its last ring out, if that is quick.
+LAST_RING_SECONDS = 1.0
 
 
 class _Breaker:
@@ -35,12 +45,61 @@ class _Breaker:
             self._until = 0.0
 
 
+class _Ring(NamedTuple):
+    """One task to be rung, given up after so many seconds, about the row of these ids or about none."""
+
+    task: str
+    expires: float = 2.0
+    ids: tuple[tuple[str, int], ...] = ()
+
+
+class _Bell:
+    """What is to be rung, and the thread that does it; it starts with the first ring."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Condition()
+        # Bounded by the number of tasks, and of rows that people have work done about within a second.
+        self._rings: set[_Ring] = set()
+        self._wanted = False
+        self._ringing = False
+        self._thread: threading.Thread | None = None
+
+    def want(self, rings: Iterable[_Ring]) -> None:
+        """Ask for rings and return at once."""
+        with self._guard:
+            self._rings.update(rings)
+            self._wanted = True
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+                self._thread.start()
+            self._guard.notify_all()
+
+    def rest(self, *, within: float) -> bool:
+        """Wait until nothing is left to be rung; tell whether that was reached in time."""
+        with self._guard:
+            return self._guard.wait_for(lambda: not (self._wanted or self._ringing), timeout=within)
+
+    def _run(self) -> None:
+        while True:
+            with self._guard:
+                self._guard.wait_for(lambda: self._wanted)
+                rings, self._rings = self._rings, set()
+                self._wanted, self._ringing = False, True
+            try:
+                _ring(sorted(rings))
+            finally:
+                with self._guard:
+                    self._ringing = False
+                    self._guard.notify_all()
+
+
 breaker = _Breaker()
+_bell = _Bell()
 
 
 @lru_cache(maxsize=1)
 def _producer() -> Celery:
-    # A producer of its own: the worker's app would retry for seconds inside a person's request.
+    # A producer of its own: the worker's app would retry for seconds, and every later ring would wait for it.
     app = Celery("belay-wake", broker=settings.CELERY_BROKER_URL, set_as_current=False)
     app.conf.update(
         task_ignore_result=True,
@@ -67,9 +126,15 @@ def _ringer() -> "redis.Redis":
 def wake(*tasks: str) -> None:
     """Ring these tasks, and the live stream, once the transaction under way has committed.
 
-    Never raises and never waits longer than a second; the ticks find the rows by themselves.
+    Never raises and never waits; the ticks find the rows by themselves.
     """
-    transaction.on_commit(lambda: _ring(tasks), robust=True)
+    transaction.on_commit(lambda: _want(tasks), robust=True)
+
+
+def wake_for(task: str, *, expires: float = 30, **ids: int) -> None:
+    """Ring one task about one row, by its id, once the transaction under way has committed; best effort as `wake`."""
+    ring = _Ring(task, expires, tuple(sorted(ids.items())))
+    transaction.on_commit(lambda: _want_rings([ring]), robust=True)
 
 
 def live_channel() -> str:
@@ -77,13 +142,40 @@ def live_channel() -> str:
     return f"{settings.BELAY_PREFIX}live"
 
 
-def _ring(tasks: tuple[str, ...]) -> None:
-    if not settings.BELAY_WAKE or breaker.is_open():
+def rest(*, within: float) -> bool:
+    """Wait until this process has rung all it was asked to; tell whether that was reached in time."""
+    return _bell.rest(within=within)
+
+
+def _want(tasks: tuple[str, ...]) -> None:
+    _want_rings([_Ring(task) for task in tasks])
+
+
+def _want_rings(rings: Iterable[_Ring]) -> None:
+    # While the breaker is open the ring is dropped: by the time it could be rung, a tick has come by itself.
+    if settings.BELAY_WAKE and not breaker.is_open():
+        _bell.want(rings)
+
+
+def _ring(rings: list[_Ring]) -> None:
+    if breaker.is_open():
         return
     try:
         _ringer().publish(live_channel(), b"1")
-        for task in tasks:
-            _producer().send_task(task, expires=2, retry=False)
+        for task, expires, ids in rings:
+            _producer().send_task(task, kwargs=dict(ids), expires=expires, retry=False)
     except Exception as error:  # noqa: BLE001 whatever the client raises: the rows are safe, the tick comes
         breaker.trip()
         log.warning("broker not reachable, ringing pauses for %.0f s: %s", PAUSE_SECONDS, error)
+
+
+def _in_child() -> None:
+    """Begin anew in a forked process: threads don't come along, and locks may have been held."""
+    global breaker, _bell
+    breaker, _bell = _Breaker(), _Bell()
+    _producer.cache_clear()
+    _ringer.cache_clear()
+
+
+os.register_at_fork(after_in_child=_in_child)
+atexit.register(lambda: _bell.rest(within=LAST_RING_SECONDS))

@@ -5,9 +5,10 @@ class EscalationConfig(AppConfig):
     name = "escalation"
 
     def ready(self) -> None:
-        from escalation import messages
+        from escalation import messages, question_messages
         from escalation.receivers import on_ticket_events
         from tickets.signals import ticket_events
 
         ticket_events.connect(on_ticket_events, dispatch_uid="escalation")
         messages.register()
+        question_messages.register()

@@ -6,41 +6,48 @@ skipped, what was decided no longer fires.
 """
 
 import datetime as dt
+import gc
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
-from django.db import connection, transaction
+from django.db import connection
 
-from core.db import database_now
+from core.bulk import read_rows
+from core.db import database_now, lacks_database, lacks_lock
 from escalation import kinds
-from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.measures import measures_of
+from escalation.models import Clock, Escalation, EscalationRequest
 from escalation.operations.dead_letters import handle_dead_letters
+from escalation.operations.incidents import follow_incidents
 from escalation.operations.plan import PersonalMessage, Plan
 from escalation.operations.promises import start_promise
-from escalation.operations.set_aside import tell_of_set_aside
+from escalation.operations.sending_back import pursue_questions
+from escalation.operations.set_aside import set_ticket_aside, works_again
 from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
 from escalation.operations.telling import Telling
 from escalation.rules.deciding import Cause, Decision, Due, begin_at, decide
-from notifications.engine import record_tick
+from notifications.ticks import record_tick
 from tickets.models import Status, Ticket
-from tickets.operations import change_statuses, set_aside
+from tickets.operations import change_statuses
 from tickets.timeline import Work, working
 
 log = logging.getLogger("belay.engine")
 
 BATCH = 500
-# How long a ticket whose processing failed rests before it is tried again; the last value repeats.
-_BACKOFF = (30, 120, 600, 3600)
 
 Position = tuple[dt.datetime, int]
 _START: Position = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 0)
 
 # The ticket is locked, not the clock: nobody decides about a clock without holding its ticket (DESIGN 2). The cursor
-# spares the next batch the dead index entries of the last one.
+# spares the next batch the dead index entries of the last one. Each batch reads its own clock: the last one of a long
+# drain is decided later than T, and its lateness must say so.
 _CLAIM = """
-SELECT c.fires_at, c.id, c.ticket_id
+SELECT c.fires_at, c.id, c.ticket_id, clock_timestamp()
 FROM escalation_clock c JOIN tickets_ticket t ON t.id = c.ticket_id
 WHERE c.fires_at <= %(now)s AND c.recorded_at < %(now)s AND (c.fires_at, c.id) > (%(after_at)s, %(after_id)s)
   {only}
@@ -52,79 +59,152 @@ FOR NO KEY UPDATE OF t SKIP LOCKED
 
 @dataclass(slots=True)
 class TickReport:
-    """What one tick did."""
+    """What one tick did; `batch_seconds` per batch, `lateness` (claim minus due, seconds) per ticket."""
 
     tickets: int = 0
     batches: int = 0
     set_aside: int = 0
     dead_letters: int = 0
+    # Linked tickets to which something was carried from their major incident.
+    followed: int = 0
+    batch_seconds: list[float] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+    # Trigger of each change of step -> how many.
+    steps: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """The tickets of one batch, locked; `now` is when they were claimed."""
+
+    ids: tuple[int, ...]
+    now: dt.datetime
+    last: Position
+    # When the first of a ticket's due clocks was to fire.
+    firsts: tuple[dt.datetime, ...]
 
 
 def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None) -> TickReport:
-    """Decide everything that is due by `now` (default: the database's clock), at most one step per ticket.
+    """Decide everything that is due by `now` (default: the database's clock), at most one step per ticket and claim.
 
     `only` narrows the tick to some tickets, for replays of history. A batch that fails is halved until the ticket that
-    fails is found and set aside; it holds nobody else up.
+    fails is found and set aside; it holds nobody else up. Dead letters come first, so that a long drain doesn't keep
+    the next contact waiting.
     """
     at = now or database_now()
     report = TickReport()
-    position: Position | None = _START
-    while position is not None:
-        position = _run_batch(at, position, only, report)
     if only is None:
+        # First, so that what an update has kept is not missed at the same tick.
+        report.followed = follow_incidents(now=at)
         report.dead_letters = handle_dead_letters(now=at)
-        record_tick("escalation", at)
+    position = _run_batch(at, _START, only, report, fixed=now is not None)
+    while position is not None:
+        position = _run_batch(at, position, only, report, fixed=now is not None)
+    if report.batches > 1 and only is None:
+        # Again from the start: what others held meanwhile may be free now, and the first to walk over the index
+        # entries of a large drain marks them dead, so that the next idle tick is one probe again.
+        _run_batch(at, _START, only, report, fixed=now is not None)
+    if only is None:
+        record_tick("escalation", at, measures_of(report))
     return report
 
 
 def _run_batch(
-    now: dt.datetime, after: Position, only: Collection[int] | None, report: TickReport
+    until: dt.datetime,
+    after: Position,
+    only: Collection[int] | None,
+    report: TickReport,
+    *,
+    fixed: bool,
 ) -> Position | None:
-    """Claim and process one batch; return where the next one starts, None when nothing was left."""
-    claimed: list[tuple[dt.datetime, int, int]] = []
+    """Claim and process one batch; return where the next one starts, None when nothing was left.
+
+    With `fixed` the batch is decided at `until` itself, else when it was claimed.
+    """
+    began = time.perf_counter()
+    claimed: _Claimed | None = None
+    done = TickReport()
     try:
         with working() as work:
-            claimed = _claim(now, after, only)
-            if not claimed:
+            claimed = _claim(until, after, only)
+            if claimed is None:
                 return None
-            ids = sorted({ticket_id for _, _, ticket_id in claimed})
-            _process(work, ids, now)
-    except Exception:
-        if not claimed:
+            if fixed:
+                claimed = replace(claimed, now=until)
+            with _no_collecting():
+                _process(work, claimed.ids, claimed.now, until, done)
+    except Exception as error:
+        if claimed is None or lacks_database(error):
+            # The database is away: nothing is wrong with these tickets.
             raise
-        log.exception("a batch of %d clocks failed; looking for the ticket", len(claimed))
-        _bisect(sorted({ticket_id for _, _, ticket_id in claimed}), now, report)
+        if lacks_lock(error):
+            # No fault of its tickets: the next tick claims them again, and others go on now.
+            log.warning("a batch of %d tickets waits for a lock that somebody else holds", len(claimed.ids))
+            return claimed.last
+        log.exception("a batch of %d tickets failed; looking for the one", len(claimed.ids))
+        done = TickReport()
+        _bisect(claimed.ids, claimed.now, until, done)
     report.batches += 1
-    report.tickets += len({ticket_id for _, _, ticket_id in claimed})
-    fires_at, clock_id, _ = claimed[-1]
-    return fires_at, clock_id
+    report.tickets += len(claimed.ids)
+    report.set_aside += done.set_aside
+    report.steps += done.steps
+    report.batch_seconds.append(time.perf_counter() - began)
+    report.lateness += [max((claimed.now - first).total_seconds(), 0.0) for first in claimed.firsts]
+    return claimed.last
 
 
 def _claim(
-    now: dt.datetime, after: Position, only: Collection[int] | None, batch: int = BATCH
-) -> list[tuple[dt.datetime, int, int]]:
+    until: dt.datetime, after: Position, only: Collection[int] | None, batch: int = BATCH
+) -> _Claimed | None:
     narrowed = "AND c.ticket_id = ANY(%(only)s)" if only is not None else ""
     with connection.cursor() as cursor:
         cursor.execute(
             _CLAIM.format(only=narrowed),
             {
-                "now": now,
+                "now": until,
                 "after_at": after[0],
                 "after_id": after[1],
                 "batch": batch,
                 "only": list(only) if only is not None else None,
             },
         )
-        return list(cursor.fetchall())
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    firsts: dict[int, dt.datetime] = {}
+    for fires_at, _, ticket_id, _ in rows:
+        firsts.setdefault(ticket_id, fires_at)
+    ids = tuple(sorted(firsts))
+    fires_at, clock_id, _, now = rows[-1]
+    return _Claimed(ids, now, (fires_at, clock_id), tuple(firsts[pk] for pk in ids))
 
 
-def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
-    """Decide and apply everything due on these tickets, whose rows this transaction has locked."""
-    work.hold(Ticket.objects.filter(pk__in=ids).order_by("pk"))
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Keep the garbage collector out of a batch, whose thousands of live rows it would look through over and over."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _process(
+    work: Work, ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: TickReport
+) -> None:
+    """Decide at `now` and apply all that is due by `until` on these tickets, whose rows this transaction has locked."""
+    work.hold(read_rows(Ticket, "id", ids))
     states = load_states(work, ids)
+    if lost := [pk for pk in ids if pk not in states]:
+        # Its clocks would stay due for ever, and nobody would hear of it.
+        raise LookupError(f"#{lost[0]} has a clock that is due, but stands nowhere on a path")
     plan = Plan(work, now=now)
     plan.calendars.learn([state.path for state in states.values()])
     follow_ups: list[State] = []
+    questions: list[State] = []
     for state in states.values():
         # Read again under the lock: what a click has stopped meanwhile is no longer due.
         dues = tuple(
@@ -139,17 +219,24 @@ def _process(work: Work, ids: Sequence[int], now: dt.datetime) -> None:
             for clock in state.clocks.values()
             if clock.fires_at is not None
             and clock.due_at is not None
-            and clock.fires_at <= now
-            and clock.recorded_at < now
+            and clock.fires_at <= until
+            and clock.recorded_at < until
         )
         if not dues:
             continue
-        decision = decide(state.path, state.step, dues, now)
+        suspended = state.standing.suspended_at is not None
+        decision = decide(state.path, state.step, dues, now, suspended=suspended)
+        if decision.trigger is not None:
+            report.steps[decision.trigger.kind] += 1
         _apply(plan, state, decision, {due.kind: due for due in dues})
         if decision.follow_up:
             follow_ups.append(state)
-        if state.standing.failures:
-            _works_again(state)
+        if decision.pursue_question and Clock.Kind.QUESTION in state.clocks:
+            # A step taken at the same claim has overtaken it.
+            questions.append(state)
+        works_again(state)
+    if questions:
+        pursue_questions(plan, questions)
     plan.flush()
     if follow_ups:
         # Waiting has lasted long enough: the ticket is open again, its own clocks run on (DESIGN 3, waiting).
@@ -167,12 +254,14 @@ def _apply(plan: Plan, state: State, decision: Decision, dues: dict[str, Due]) -
     now = plan.now
     at = state.at(now)
     plan.touch(state)
+    for kind in decision.hold:
+        plan.pause(state, kind, missed=True)
     for kind in decision.warn:
         clock = state.clocks[kind]
         clock.warned_at = at
         clock.fires_at = clock.due_at
         plan.write(state, clock)
-        owned = state.ticket.assignee_id is not None
+        owned = state.ticket.assignee_id is not None and kind not in decision.quiet
         plan.event(
             state, kinds.WARNED, {"clock": kind, "due_at": dues[kind].due_at.isoformat(), "sent": owned}
         )
@@ -284,21 +373,28 @@ def _apply_promises(plan: Plan, state: State, decision: Decision, dues: dict[str
 # --- poison -------------------------------------------------------------------------------------------------------
 
 
-def _bisect(ids: Sequence[int], now: dt.datetime, report: TickReport) -> None:
+def _bisect(ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: TickReport) -> None:
     """Process these tickets in halves until those that fail stand alone, and set them aside."""
+    done = TickReport()
     try:
         with working() as work:
             held = _lock_free(ids)
             if held:
-                _process(work, held, now)
-    except Exception as error:  # noqa: BLE001 whatever a ticket does to its processing, others go on
+                _process(work, held, now, until, done)
+    except Exception as error:
+        if lacks_database(error):
+            raise
+        if lacks_lock(error):
+            return
         if len(ids) == 1:
-            _set_aside(ids[0], error, now)
+            set_ticket_aside(ticket_id=ids[0], error=error, now=now)
             report.set_aside += 1
             return
         middle = len(ids) // 2
-        _bisect(ids[:middle], now, report)
-        _bisect(ids[middle:], now, report)
+        _bisect(ids[:middle], now, until, report)
+        _bisect(ids[middle:], now, until, report)
+    else:
+        report.steps += done.steps
 
 
 def _lock_free(ids: Sequence[int]) -> list[int]:
@@ -306,30 +402,3 @@ def _lock_free(ids: Sequence[int]) -> list[int]:
     rows = Ticket.objects.filter(pk__in=ids).order_by("pk")
     locked = rows.select_for_update(no_key=True, skip_locked=True, of=("self",))
     return list(locked.values_list("pk", flat=True))
-
-
-def _set_aside(ticket_id: int, error: Exception, now: dt.datetime) -> None:
-    """Rest a ticket whose processing fails, tell its lead and the fallback contact, and try again later.
-
-    Writes plain columns only: whatever made the processing fail must not be in the way here (DESIGN 3, never silent).
-    """
-    log.error("#%d is set aside: %s", ticket_id, error)
-    with transaction.atomic():
-        standing = Standing.objects.select_for_update().get(pk=ticket_id)
-        standing.failures += 1
-        standing.set_aside_because = f"{type(error).__name__}: {error}"[:500]
-        standing.save(update_fields=["failures", "set_aside_because"])
-        rest = dt.timedelta(seconds=_BACKOFF[min(standing.failures, len(_BACKOFF)) - 1])
-        Clock.objects.filter(ticket_id=ticket_id, fires_at__lte=now).update(fires_at=now + rest)
-        set_aside(ticket_id=ticket_id, at=now)
-    try:
-        tell_of_set_aside(ticket_id=ticket_id, failures=standing.failures, now=now)
-    except Exception:  # even the path may be what is broken; the board still shows the ticket
-        log.exception("nobody could be told that #%d is set aside", ticket_id)
-
-
-def _works_again(state: State) -> None:
-    state.standing.failures = 0
-    state.standing.set_aside_because = ""
-    state.standing.save(update_fields=["failures", "set_aside_because"])
-    set_aside(ticket_id=state.ticket.pk, at=None)

@@ -14,8 +14,18 @@ DUE = "escalation.due"  # clock, due_at, late_seconds
 FOLLOWED_UP = "escalation.followed_up"  # from (status)
 REQUESTED = "escalation.requested"  # seq, request
 REQUEST_ANSWERED = "escalation.request_answered"  # seq, request, state
+CONSULTED = "escalation.consulted"  # seq, to, to_name, to_tier, contacts, fallback
+SENT_BACK = "escalation.sent_back"  # seq, question, to (user): nothing moves
+QUESTION_PASSED = "escalation.question_passed"  # seq, question, to (user): the sender's lead is asked
+QUESTION_UNANSWERED = "escalation.question_unanswered"  # seq, question
+QUESTION_ANSWERED = "escalation.question_answered"  # seq, question
+SUSPENDED = "escalation.suspended"  # incident: it goes on for this ticket
+RESUMED = "escalation.resumed"  # incident that is over; null: the ticket was unlinked
+INCIDENT_UPDATED = "escalation.incident_updated"  # incident, clock (which the update keeps)
 SET_ASIDE = "escalation.set_aside"  # failures
 DEAD_LETTER = "escalation.dead_letter"  # notification, contact, next (method, contact or nobody)
+# what (path or calendar), name, from, to (numbers of versions), moved ([clock, outcome, from, to]), job
+APPLIED = "escalation.applied"
 
 # Notifications.
 TELL = "escalation.told"
@@ -24,4 +34,7 @@ TELL_LEAD = "escalation.lead"
 TELL_OWNER = "escalation.owner"
 TELL_REQUEST = "escalation.requested"
 TELL_ANSWER = "escalation.answered"
+TELL_CONSULT = "escalation.consulted"
+TELL_QUESTION = "escalation.question"
+TELL_QUESTION_ANSWER = "escalation.question_answer"
 TELL_SET_ASIDE = "escalation.set_aside"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from accounts.models import Tier
 from core.db import database_now
@@ -9,8 +10,11 @@ from core.durations import spoken
 from escalation import kinds
 from escalation.models import Clock, EscalationRequest
 from escalation.models.clocks import LIVE
-from escalation.outlook import Briefing, Outlook, Told, outlook_of
+from escalation.outlook import Briefing, Outlook, Told, outlooks_of
 from escalation.queries import acknowledge_url
+from escalation.wording import mark as _mark
+from escalation.wording import reader_zone as _zone
+from escalation.wording import situation as _situation
 from notifications.letters import (
     Action,
     Letter,
@@ -18,13 +22,12 @@ from notifications.letters import (
     compose,
     desk_url,
     moment,
-    one_line,
     page,
     portal_url,
 )
 from notifications.messages import register_promises
 from notifications.models import Contact, Notification
-from notifications.rendering import Rendered, register_renderer
+from notifications.rendering import Line, Rendered, register_line, register_renderer
 from tickets.models import Ticket
 
 # The promises a confirmation names; how often we update is told when we do.
@@ -47,28 +50,86 @@ WHY_REQUESTER = "You get this mail because you asked us to escalate your request
 
 def register() -> None:
     """Register how each kind of escalation's mails reads, and what was promised; called from `ready()`."""
-    register_renderer(kinds.TELL, _told)
-    register_renderer(kinds.TELL_FALLBACK, _told)
-    register_renderer(kinds.TELL_LEAD, _missed)
-    register_renderer(kinds.TELL_OWNER, _owner)
-    register_renderer(kinds.TELL_REQUEST, _requested)
-    register_renderer(kinds.TELL_ANSWER, _answered)
-    register_renderer(kinds.TELL_SET_ASIDE, _set_aside)
+    for kind, render in (
+        (kinds.TELL, _told),
+        (kinds.TELL_FALLBACK, _told),
+        (kinds.TELL_LEAD, _missed),
+        (kinds.TELL_OWNER, _owner),
+        (kinds.TELL_REQUEST, _requested),
+        (kinds.TELL_ANSWER, _answered),
+        (kinds.TELL_SET_ASIDE, _set_aside),
+    ):
+        register_renderer(kind, render, load=_load)
+    for kind in (kinds.TELL, kinds.TELL_FALLBACK):
+        register_line(kind, _line, load=_load_tickets)
     register_promises(promises_of)
 
 
-def promises_of(ticket: Ticket, now: dt.datetime) -> Sequence[tuple[str, dt.datetime]]:
-    """Return what the requester was promised and is still to come, the earliest first; one query."""
-    rows = Clock.objects.filter(ticket=ticket, kind__in=_PROMISED, state__in=LIVE, due_at__gt=now)
-    return [(_PROMISED[Clock.Kind(row.kind)], row.due_at) for row in rows.order_by("due_at") if row.due_at]
+def promises_of(tickets: Sequence[Ticket], now: dt.datetime) -> dict[int, list[tuple[str, dt.datetime]]]:
+    """Return what each requester was promised and is still to come, the earliest first; one query."""
+    rows = Clock.objects.filter(ticket__in=tickets, kind__in=_PROMISED, state__in=LIVE, due_at__gt=now)
+    promises: dict[int, list[tuple[str, dt.datetime]]] = {}
+    for row in rows.order_by("due_at"):
+        if row.due_at is not None:
+            promises.setdefault(row.ticket_id, []).append((_PROMISED[Clock.Kind(row.kind)], row.due_at))
+    return promises
 
 
-def _told(row: Notification) -> Rendered:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the mails of a batch are rendered from; `now` is when it was read (UTC)."""
+
+    now: dt.datetime
+    tickets: dict[int, Ticket]
+    outlooks: dict[tuple[int, int], Outlook]
+    requests: dict[int, EscalationRequest]
+    # Until when a lead has to answer the requester's wish, by ticket.
+    answer_by: dict[int, dt.datetime]
+
+    def ticket(self, row: Notification) -> Ticket:
+        """Return what the mail is about. Raises ValueError."""
+        if row.ticket_id is None:
+            raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
+        return self.tickets[row.ticket_id]
+
+    def request(self, row: Notification) -> EscalationRequest:
+        """Return the requester's wish. Raises LookupError."""
+        request = self.requests[row.context["request"]]
+        if request.ticket_id != row.ticket_id:
+            raise LookupError(f"notification {row.pk} is about another ticket's request")
+        return request
+
+
+def _load(rows: Sequence[Notification]) -> Known:
+    """Read all that these mails say; at most two dozen queries, however many they are."""
+    now = database_now()
+    tickets = Ticket.objects.for_list().in_bulk({row.ticket_id for row in rows if row.ticket_id is not None})
+    told = {
+        (row.ticket_id, row.seq)
+        for row in rows
+        if row.kind in (kinds.TELL, kinds.TELL_FALLBACK) and row.ticket_id in tickets and row.seq is not None
+    }
+    outlooks = outlooks_of((tickets[pk], seq) for pk, seq in sorted(told)) if told else {}
+    wishes = {row.context["request"]: row.ticket_id for row in rows if "request" in row.context}
+    requests, answer_by = {}, {}
+    if wishes:
+        people = EscalationRequest.objects.select_related("requested_by", "answered_by")
+        requests = people.in_bulk(wishes)
+        clocks = Clock.objects.filter(
+            ticket__in=[pk for pk in wishes.values() if pk is not None],
+            kind=Clock.Kind.REQUEST,
+            state__in=LIVE,
+        )
+        answer_by = {clock.ticket_id: clock.due_at for clock in clocks if clock.due_at is not None}
+    return Known(now, tickets, outlooks, requests, answer_by)
+
+
+def _told(row: Notification, known: Known) -> Rendered:
     """Render a telling: who should take what, until when, and one link to do it."""
-    ticket, now, zone = _ticket(row), database_now(), _zone(row)
+    ticket, now, zone = known.ticket(row), known.now, _zone(row)
     if row.seq is None or row.contact_id is None:
         raise ValueError(f"notification {row.pk} ({row.kind}) tells nobody of no step")
-    outlook = outlook_of(ticket, row.seq, contact_id=row.contact_id)
+    outlook = known.outlooks.get((ticket.pk, row.seq))
     if outlook is None:
         raise ValueError(f"#{ticket.pk} never was at seq {row.seq}")
     fallback = row.kind == kinds.TELL_FALLBACK
@@ -79,8 +140,8 @@ def _told(row: Notification) -> Rendered:
         )
     if row.round is not None and row.round > 1 and not fallback:
         lead.append("Nobody has taken it so far.")
-    if outlook.instructions:
-        lead.append(f"When to reach out: {outlook.instructions}")
+    if instructions := row.context.get("instructions"):
+        lead.append(f"When to reach out: {instructions}")
     passages = list(_briefing(outlook.briefing))
     if outlook.reason:
         passages.insert(0, Passage("Why", outlook.reason))
@@ -117,9 +178,32 @@ def _told(row: Notification) -> Rendered:
     )
 
 
-def _missed(row: Notification) -> Rendered:
+def _load_tickets(rows: Sequence[Notification]) -> dict[int, Ticket]:
+    """Read what a digest's lines say of their tickets; one query."""
+    tickets = Ticket.objects.select_related("team")
+    return tickets.in_bulk({row.ticket_id for row in rows if row.ticket_id is not None})
+
+
+def _line(row: Notification, tickets: dict[int, Ticket]) -> Line:
+    """Return a repeated telling as a digest has it; a link of its own acknowledges each ticket (DESIGN 3)."""
+    ticket = tickets[row.ticket_id or 0]
+    if row.seq is None or row.contact is None:
+        raise ValueError(f"notification {row.pk} ({row.kind}) tells nobody of no step")
+    room = row.contact.kind == Contact.Kind.ROOM
+    return Line(
+        ticket_id=ticket.pk,
+        severity=ticket.severity,
+        subject=ticket.subject,
+        place=" ".join(filter(None, (Tier(ticket.tier).label, row.context.get("step_name")))),
+        waiting_since=ticket.unacknowledged_since or row.created_at,
+        action="Open" if room else "Take it",
+        url=desk_url(ticket.pk) if room else acknowledge_url(ticket.pk, row.seq, row.contact.pk),
+    )
+
+
+def _missed(row: Notification, known: Known) -> Rendered:
     """Render a missed promise for the lead."""
-    ticket, now, zone = _ticket(row), database_now(), _zone(row)
+    ticket, now, zone = known.ticket(row), known.now, _zone(row)
     what = _clock_words(row)
     return compose(
         Letter(
@@ -138,9 +222,9 @@ def _missed(row: Notification) -> Rendered:
     )
 
 
-def _owner(row: Notification) -> Rendered:
+def _owner(row: Notification, known: Known) -> Rendered:
     """Render a warning, a due deadline or a waiting ticket that came back, for the owner."""
-    ticket, now, zone = _ticket(row), database_now(), _zone(row)
+    ticket, now, zone = known.ticket(row), known.now, _zone(row)
     name = _clock_words(row)
     match row.context.get("what"):
         case "warning":
@@ -166,17 +250,13 @@ def _owner(row: Notification) -> Rendered:
     )
 
 
-def _requested(row: Notification) -> Rendered:
+def _requested(row: Notification, known: Known) -> Rendered:
     """Render the requester's wish for the lead, who grants or declines it on the ticket's page."""
-    ticket, now, zone = _ticket(row), database_now(), _zone(row)
-    request = _request(row)
-    clock = Clock.objects.filter(ticket=ticket, kind=Clock.Kind.REQUEST, state__in=LIVE).first()
+    ticket, now, zone = known.ticket(row), known.now, _zone(row)
+    request = known.request(row)
     again = "clock" in row.context
-    deadline = (
-        f"Answer by {moment(clock.due_at, zone, now)}."
-        if clock is not None and clock.due_at is not None
-        else ""
-    )
+    due_at = known.answer_by.get(ticket.pk)
+    deadline = f"Answer by {moment(due_at, zone, now)}." if due_at is not None else ""
     return compose(
         Letter(
             subject=f"{_mark(ticket)} — the requester asks for escalation",
@@ -197,10 +277,10 @@ def _requested(row: Notification) -> Rendered:
     )
 
 
-def _answered(row: Notification) -> Rendered:
+def _answered(row: Notification, known: Known) -> Rendered:
     """Render what became of the requester's wish."""
-    ticket = _ticket(row)
-    request = _request(row)
+    ticket = known.ticket(row)
+    request = known.request(row)
     granted = request.state == EscalationRequest.State.GRANTED
     lead = (
         f"We escalated your request to {ticket.get_tier_display()}. Its people have been told."
@@ -221,9 +301,9 @@ def _answered(row: Notification) -> Rendered:
     )
 
 
-def _set_aside(row: Notification) -> Rendered:
+def _set_aside(row: Notification, known: Known) -> Rendered:
     """Render that Belay can't process a ticket: somebody must watch it by hand."""
-    ticket = _ticket(row)
+    ticket = known.ticket(row)
     failures = int(row.context.get("failures", 1))
     times = "once" if failures == 1 else f"{failures} times in a row"
     return compose(
@@ -269,43 +349,9 @@ def _others(outlook: Outlook, contact_id: int | None) -> Sequence[Told]:
     return [told for told in outlook.told if told.contact_id != contact_id]
 
 
-def _situation(ticket: Ticket) -> tuple[tuple[str, str], ...]:
-    requester = f"{ticket.requester}, {ticket.organisation}" if ticket.organisation else str(ticket.requester)
-    return (
-        ("Service", str(ticket.service or "")),
-        ("Impact", f"{ticket.get_impact_display()}, urgency {ticket.get_urgency_display().lower()}"),
-        ("Requester", requester),
-        ("Held by", " ".join(filter(None, (Tier(ticket.tier).label, str(ticket.team or ""))))),
-        ("Owner", str(ticket.assignee or "nobody")),
-    )
-
-
 def _clock_words(row: Notification) -> str:
     return _CLOCK_WORDS.get(row.context.get("clock", ""), "a deadline")
 
 
 def _due(row: Notification, zone: str, now: dt.datetime) -> str:
     return moment(dt.datetime.fromisoformat(row.context["due_at"]), zone, now)
-
-
-def _request(row: Notification) -> EscalationRequest:
-    requests = EscalationRequest.objects.select_related("requested_by", "answered_by")
-    return requests.get(pk=row.context["request"], ticket=row.ticket)
-
-
-def _ticket(row: Notification) -> Ticket:
-    if row.ticket_id is None:
-        raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
-    return Ticket.objects.for_list().get(pk=row.ticket_id)
-
-
-def _mark(ticket: Ticket) -> str:
-    """Return how a subject line begins, short enough for what is wanted, which stands at its end."""
-    return f"[SEV{ticket.severity}] #{ticket.pk} {one_line(ticket.subject, 80)}"
-
-
-def _zone(row: Notification) -> str:
-    """Return the reader's time zone: the contact's, else the user's."""
-    if row.contact is not None:
-        return row.contact.time_zone
-    return row.user.time_zone if row.user is not None else "UTC"

@@ -1,6 +1,6 @@
 """Path versions as rules: immutable rows, read once per process."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -81,6 +81,15 @@ class CalendarVersions:
         missing = ids - self._known.keys()
         if missing:
             self._known.update(current_version_ids(missing))
+
+    def pin(self, versions: Mapping[int, int]) -> None:
+        """Count each of these calendars (id) in this version (id), whatever is published meanwhile."""
+        self._known.update(versions)
+
+    @property
+    def known(self) -> dict[int, int]:
+        """The version each calendar looked up so far is counted in."""
+        return dict(self._known)
 
     def for_promise(self, path: PathRule, severity: int) -> int:
         """Return the version promises count in; SEV1 counts round the clock unless the path says otherwise."""

@@ -1,11 +1,11 @@
 """Reads about paths, clocks and escalations, for pages, API and the watchdog."""
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.core import signing
-from django.db.models import Min
 
 from accounts.models import Team, Tier, User
 from calendars.queries import hours_of, hours_of_many
@@ -13,11 +13,14 @@ from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.models.clocks import LIVE
 from escalation.operations.people import may_acknowledge_many, may_move_down
 from escalation.operations.state import State
-from escalation.paths import path_rule
+from escalation.paths import path_rule, path_rules
 from escalation.rules.clocks import share_used, used_until
+from escalation.rules.paths import PathRule
+from escalation.rules.recounting import counterpart
 from notifications.models import Contact
 from notifications.queries import Rung, resolve_lists
 from tickets.models import Ticket
+from tickets.queries import surviving_id
 
 _SALT = "belay.acknowledge"
 # Links end with their seq anyway; this only bounds how long a forgotten mail can be replayed.
@@ -92,6 +95,8 @@ class AcknowledgeLink:
     ticket_id: int
     seq: int
     contact_id: int
+    # The ticket that the mail was about, where that was merged into `ticket_id` since.
+    merged_from: int | None = None
 
 
 class BadLink(LookupError):
@@ -109,6 +114,7 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
     teams = dict(
         Team.objects.filter(pk__in=[s.team_id for s in path.steps if s.team_id]).values_list("pk", "name")
     )
+    rungs = _rungs_of(history, path)
     held: dict[int, dt.timedelta] = {}
     since: dict[int, dt.datetime] = {}
     end_of_life = ticket.resolved_at or now
@@ -116,10 +122,10 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
         if row.to_step_id is None:
             continue
         until = following.at if following is not None else end_of_life
-        held[row.to_step_id] = held.get(row.to_step_id, dt.timedelta(0)) + max(
-            until - row.at, dt.timedelta(0)
-        )
-        since[row.to_step_id] = row.at
+        # What began under an older version counts for the same rung of this one.
+        rung = standing.step_id if row is current else rungs.get(row.to_step_id, row.to_step_id)
+        held[rung] = held.get(rung, dt.timedelta(0)) + max(until - row.at, dt.timedelta(0))
+        since[rung] = row.at
     position = next(step.position for step in path.steps if step.id == standing.step_id)
     request = EscalationRequest.objects.filter(
         ticket=ticket, seq=standing.seq, state=EscalationRequest.State.OPEN
@@ -155,6 +161,18 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
             for step in path.steps
         ),
     )
+
+
+def _rungs_of(history: Iterable[Escalation], path: PathRule) -> dict[int, int]:
+    """Return, for steps of other versions of this path, the step of this version that is the same rung."""
+    ids = {row.path_version_id for row in history if row.path_version_id is not None}
+    found = {}
+    for other in path_rules(ids - {path.version_id}).values():
+        if other.path_id == path.path_id:
+            for step in other.steps:
+                if (same := counterpart(other, step, path)) is not None:
+                    found[step.id] = same.id
+    return found
 
 
 def clocks_of(ticket: Ticket, now: dt.datetime) -> tuple[ClockView, ...]:
@@ -231,16 +249,23 @@ def read_acknowledge_link(token: str) -> AcknowledgeLink:
     return AcknowledgeLink(ticket_id=ticket_id, seq=seq, contact_id=contact_id)
 
 
-def oldest_due(now: dt.datetime) -> dt.datetime | None:
-    """Return when the oldest clock that should have fired by `now` was to fire; one index probe."""
-    oldest: dt.datetime | None = Clock.objects.filter(fires_at__lte=now).aggregate(at=Min("fires_at"))["at"]
-    return oldest
+def follow_merge(link: AcknowledgeLink, seen_seq: int | None = None) -> AcknowledgeLink:
+    """Return where a link leads now: that of a merged ticket to its survivor's current step, or the one seen.
 
-
-def engine_lag(now: dt.datetime) -> dt.timedelta:
-    """Return how late the engine is: the age of the oldest due clock, zero when none is due."""
-    oldest = oldest_due(now)
-    return max(now - oldest, dt.timedelta(0)) if oldest is not None else dt.timedelta(0)
+    Whether its contact may acknowledge there is the operation's matter. One query for a ticket that was not merged.
+    """
+    survivor_id = surviving_id(link.ticket_id)
+    if survivor_id == link.ticket_id:
+        return link
+    seq = Standing.objects.filter(ticket_id=survivor_id).values_list("seq", flat=True).first()
+    if seq is None:
+        return link
+    return AcknowledgeLink(
+        ticket_id=survivor_id,
+        seq=seq if seen_seq is None else seen_seq,
+        contact_id=link.contact_id,
+        merged_from=link.ticket_id,
+    )
 
 
 def _bare_state(ticket: Ticket) -> State | None:

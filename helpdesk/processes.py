@@ -21,7 +21,8 @@ def processes() -> list[Process]:
     return [
         web(environment.bind_address(), environment.port()),
         # Prefork: an escalation that hangs holds up one process, never both. Threads: mail servers are slow.
-        worker("engine", pool="prefork", size=2),
+        # Its limits are what libpq itself reads: a statement that hangs, or waits for a lock, holds up a batch only.
+        worker("engine", pool="prefork", size=2, limits="-c statement_timeout=60s -c lock_timeout=5s"),
         worker("delivery", pool="threads", size=8),
         worker("bulk", pool="threads", size=2),
         Process("beat", [*_celery(), "beat", "--pidfile", "", "--loglevel", "WARNING"]),
@@ -40,11 +41,11 @@ def web(bind: str, port: int) -> Process:
     return Process("web", [*command, "--log-level", "warning"], limit)
 
 
-def worker(queue: str, *, pool: str, size: int) -> Process:
+def worker(queue: str, *, pool: str, size: int, limits: str = "") -> Process:
     """Describe a Celery worker of one queue."""
     command = [*_celery(), "worker", "--queues", queue, "--hostname", f"{queue}@%h", "--pool", pool]
     command += ["--concurrency", str(size), "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-    return Process(queue, command)
+    return Process(queue, command, {"PGOPTIONS": limits} if limits else {})
 
 
 def _celery() -> list[str]:

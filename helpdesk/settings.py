@@ -120,11 +120,21 @@ USE_TZ = True
 
 # --- the database ------------------------------------------------------------------------------------------
 
+# The address of our own server is computed, not asked for: importing the settings starts nothing.
+# An empty one, as docker compose passes it on, is none.
+_database = env.db_url_config(env.str("DATABASE_URL", default="") or embedded.places().database_url)
+# A server that has gone without a word (a cut cable, a failover) is noticed within half a minute, instead of hours.
+_noticed = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 DATABASES = {
     "default": {
-        # The address of our own server is computed, not asked for: importing the settings starts nothing.
-        # An empty one, as docker compose passes it on, is none.
-        **env.db_url_config(env.str("DATABASE_URL", default="") or embedded.places().database_url),
+        **_database,
+        "OPTIONS": _noticed | _database.get("OPTIONS", {}),
         "CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=600),
         "CONN_HEALTH_CHECKS": True,
     }
@@ -160,6 +170,8 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "bulk"
 CELERY_TASK_ROUTES = {
+    # Takes as long as it takes, and nobody waits for it: never before a tick.
+    "escalation.lint": {"queue": "bulk"},
     "escalation.*": {"queue": "engine"},
     "notifications.*": {"queue": "delivery"},
     "*": {"queue": "bulk"},
@@ -173,7 +185,9 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 BELAY_TICKS = {
     "escalation.tick": (1, 2),
     "notifications.tick": (1, 2),
+    "escalation.lint": (180, 180),
     "tickets.seal": (60, 60),
+    "recompute.pick_up": (10, 10),
     "api.forget_keys": (3600, 3600),
 }
 
@@ -282,6 +296,8 @@ vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("BELAY_MAIL_FROM", default=f"Belay <belay@{_public.hostname}>")
 BELAY_MAIL_DIR = BELAY_VAR / "mail"
+# So many messages a minute to one address of a contact; what repeats beyond them comes in one digest. 0: never.
+BELAY_DIGEST_ABOVE = env.int("BELAY_DIGEST_ABOVE", default=20)
 
 # --- the API -----------------------------------------------------------------------------------------------
 
@@ -312,6 +328,12 @@ SPECTACULAR_SETTINGS = openapi.SETTINGS
 PROMETHEUS_EXPORT_MIGRATIONS = False
 # /metrics answers this bearer token; without one, callers on this machine only.
 BELAY_METRICS_TOKEN = env.str("BELAY_METRICS_TOKEN", default="")
+
+# Called every so many seconds while all is well; whoever watches it raises the alarm when the calls stop.
+BELAY_HEARTBEAT_URL = env.str("BELAY_HEARTBEAT_URL", default="")
+BELAY_HEARTBEAT_SECONDS = max(env.int("BELAY_HEARTBEAT_SECONDS", default=60), 1)
+# Names, addresses and networks in private address space that Belay may send requests to; public ones it always may.
+BELAY_ALLOWED_HOSTS_OUT = env.list("BELAY_ALLOWED_HOSTS_OUT", default=[])
 
 LOG_LEVEL = env.str("BELAY_LOG_LEVEL", default="INFO").upper()
 _before_rendering: list[Any] = [
@@ -364,6 +386,9 @@ LOGGING = {
         # Every request twice otherwise: granian's own line is enough.
         "django_structlog.middlewares.request": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # Every request with its whole address, which may hold a token.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
         # The sink's conversation with each mail, addresses and all.
         "mail": {"level": "WARNING"},
     },

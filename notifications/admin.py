@@ -267,6 +267,7 @@ class NotificationAdmin(ReadOnlyAdmin):
         "handled_at",
         "withdrawn_at",
         "lease_until",
+        "folded_into",
         "answer",
         "message_id",
         "context",

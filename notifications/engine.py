@@ -2,48 +2,144 @@
 
 A row is leased in a transaction of its own, re-checked, sent outside any transaction and settled by its lease token.
 A worker that dies in between leaves an expired lease; the row is sent again with the same Message-ID.
+
+Rows are leased and loaded in batches and sent one by one: what is in flight when a worker is killed is one message a
+sender. All senders of a process take from one queue, and whoever finds it low fills it: a recipient that hangs holds
+one sender and its one message.
 """
 
 import datetime as dt
 import logging
+import threading
+import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any
 
-from django.db import close_old_connections, connection, connections, transaction
+from django.db import close_old_connections, connections
 
 from core.db import database_now
-from core.wake import wake
+from notifications import leasing
 from notifications.channels import Envelope, Failed, FailedForGood, sender_for
-from notifications.models import ContactMethod, Delivery, Notification
+from notifications.digests import DIGEST, render_digest, settle_folded
+from notifications.leasing import Hold, Leased, claim
+from notifications.models import Notification
 from notifications.operations import mail_host
-from notifications.rendering import render
+from notifications.rendering import Rendered
 from notifications.rules import retry_after
+from notifications.ticks import record_delivery_tick
 
 log = logging.getLogger("belay.delivery")
 
-BATCH = 40
-# Longer than any send may take (the channel's own time-out is far shorter), short enough to matter at 03:00.
-LEASE = dt.timedelta(seconds=60)
-# How many messages one tick sends side by side, so that one hanging recipient does not hold the rest.
+# How many messages a process sends side by side.
 SENDERS = 4
+# What a message says is read again when it has waited longer than this since.
+FRESH_SECONDS = 5.0
+# All senders at work and nothing sent for so long: a tick that can do nothing is none.
+STUCK_SECONDS = 3.0
 
-# Two probes, each in the order of its own partial index: one OR would sort the whole backlog for every batch.
-_CLAIM = """
-WITH lapsed AS MATERIALIZED (
-    SELECT id FROM notifications_notification WHERE state = 'sending' AND lease_until < %(now)s
-    ORDER BY lease_until, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED
-), pending AS MATERIALIZED (
-    SELECT id FROM notifications_notification WHERE state = 'pending' AND due_at <= %(now)s
-    ORDER BY due_at, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED
-)
-UPDATE notifications_notification n
-SET state = 'sending', lease_token = %(token)s, lease_until = %(until)s, attempts = n.attempts + 1
-FROM (SELECT id FROM lapsed UNION ALL SELECT id FROM pending LIMIT %(batch)s) due
-WHERE n.id = due.id
-RETURNING n.id
-"""
+State = Notification.State
+
+
+class Queue:
+    """The rows that this process has leased and not yet sent."""
+
+    def __init__(self) -> None:
+        self._rows: deque[tuple[Leased, float]] = deque()
+        self._filling = threading.Lock()
+        self._size = leasing.BATCH
+        self._leased, self._leased_at = 0, 0.0
+
+    def take(self) -> Leased | None:
+        """Return the next row to send, None when nothing is due.
+
+        Whoever finds few left leases more, while the others go on with those: nobody waits for the database.
+        """
+        wanting = not self._rows
+        if wanting or (self._leased >= self._size and len(self._rows) <= SENDERS):
+            self._lease(at_most_left=SENDERS, blocking=wanting)
+        try:
+            leased, loaded_at = self._rows.popleft()
+        except IndexError:
+            return None
+        if time.monotonic() - loaded_at > FRESH_SECONDS:
+            return next(iter(leasing.load([leased.row.pk], leased.token)), None)
+        return leased
+
+    def fill(self) -> bool:
+        """Lease a batch if there is nothing to send; tell whether there is anything now."""
+        self._lease(at_most_left=0, blocking=True)
+        return bool(self._rows)
+
+    def _lease(self, *, at_most_left: int, blocking: bool) -> None:
+        if not self._filling.acquire(blocking=blocking):
+            return
+        try:
+            if len(self._rows) > at_most_left:
+                return
+            self._size = self._next_size()
+            token = uuid.uuid4()
+            ids = claim(token=token, now=database_now(), batch=self._size)
+            self._leased, self._leased_at = len(ids), time.monotonic()
+            if ids:
+                self._rows.extend((leased, self._leased_at) for leased in leasing.load(ids, token))
+        finally:
+            self._filling.release()
+
+    def _next_size(self) -> int:
+        """Return how many rows to lease: what goes out in about a second, so that a slow server hoards none."""
+        took = time.monotonic() - self._leased_at
+        return max(2 * SENDERS, min(leasing.BATCH, int(self._leased / took) if took else leasing.BATCH))
+
+
+class Crew:
+    """The senders of this process: threads that keep their database and mail connections."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._queue = Queue()
+        self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="send")
+        self._free = threading.Semaphore(size)
+        self._sent_at = 0.0
+
+    def drain(self) -> int | None:
+        """Send what is due with the senders that are free; None when each hangs, so that nothing can be done.
+
+        Senders at work for an earlier call are not waited for, but they take from the same queue.
+        """
+        if not self._queue.fill():
+            return 0
+        at_work: list[Future[int]] = []
+        while len(at_work) < self._size and self._free.acquire(blocking=False):
+            at_work.append(self._pool.submit(self._work))
+        if not at_work and time.monotonic() - self._sent_at > STUCK_SECONDS:
+            return None
+        return sum(sender.result() for sender in at_work)
+
+    def disband(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _work(self) -> int:
+        handled = 0
+        try:
+            close_old_connections()
+            while (leased := self._queue.take()) is not None:
+                handled += 1
+                try:
+                    send(leased)
+                except Exception:  # the database went away: the lease runs out and the row is sent again
+                    log.exception("delivery of %s was cut off", leased.row.pk)
+                    connections.close_all()
+                self._sent_at = time.monotonic()
+        except Exception:
+            log.exception("a sender stopped; the next tick sends on")
+            connections.close_all()
+        finally:
+            self._free.release()
+        return handled
 
 
 def tick(*, senders: int = SENDERS) -> int:
@@ -51,50 +147,64 @@ def tick(*, senders: int = SENDERS) -> int:
 
     With one sender all is done in the calling thread, on its connection.
     """
-    handled = 0
     started = database_now()
-    while True:
-        token = uuid.uuid4()
-        ids = claim(token=token, now=database_now())
-        if not ids:
-            break
-        if senders == 1:
-            for pk in ids:
-                deliver(pk, token)
-        else:
-            list(_pool(senders).map(_deliver_in_thread, ids, [token] * len(ids)))
-        handled += len(ids)
-    record_tick("notifications", started)
+    if senders == 1:
+        handled, queue = 0, Queue()
+        while (leased := queue.take()) is not None:
+            send(leased)
+            handled += 1
+    else:
+        drained = _crew(senders).drain()
+        if drained is None:
+            return 0
+        handled = drained
+    record_delivery_tick(started)
     return handled
 
 
 @cache
-def _pool(senders: int) -> ThreadPoolExecutor:
-    # Lives as long as the process: its threads keep their database and mail connections.
-    return ThreadPoolExecutor(max_workers=senders, thread_name_prefix="send")
-
-
-def claim(*, token: uuid.UUID, now: dt.datetime, batch: int = BATCH) -> list[int]:
-    """Lease due rows under `token` and return their ids; rows that others hold are skipped."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"token": token, "until": now + LEASE, "now": now, "batch": batch})
-        return [pk for (pk,) in cursor.fetchall()]
+def _crew(senders: int) -> Crew:
+    return Crew(senders)
 
 
 def deliver(notification_id: int, token: uuid.UUID) -> None:
-    """Re-check, send and settle one leased row; never raises, whatever the message does."""
-    # One statement re-checks that the lease is still ours and renews it: a batch may have taken longer than a lease.
-    held = Notification.objects.filter(
-        pk=notification_id, lease_token=token, state=Notification.State.SENDING
-    ).update(lease_until=database_now() + LEASE)
-    if not held:
+    """Re-check, send and settle one row that is leased under `token`."""
+    for leased in leasing.load([notification_id], token):
+        send(leased)
+
+
+def send(leased: Leased) -> None:
+    """Re-check, send and settle one leased row; raises only where the database does, whatever the message does."""
+    held = leasing.hold(leased)
+    if held is Hold.LOST:
         return
-    row = Notification.objects.select_related("ticket", "contact", "user").get(pk=notification_id)
-    if row.withdrawn_at is not None:
-        _settle(row, token, state=Notification.State.WITHDRAWN, answer="withdrawn before it was sent")
+    if held is Hold.WITHDRAWN:
+        leasing.settle(leased, state=State.WITHDRAWN, answer="withdrawn before it was sent")
         return
+    if leased.row.kind == DIGEST:
+        _send_digest(leased)
+    else:
+        _send(leased, leased.render)
+
+
+def _send_digest(leased: Leased) -> None:
+    """Send a digest of what is still wanted; what it carries ends as it does."""
     try:
-        rendered = render(row)
+        digest = render_digest(leased.row)
+    except Exception as error:
+        log.exception("digest %s can't be sent", leased.row.pk)
+        _fail(leased, f"{type(error).__name__}: {error}", for_good=False)
+        return
+    if digest is None:
+        leasing.settle(leased, state=State.WITHDRAWN, answer="nothing was left to tell")
+        return
+    _send(leased, lambda: digest.rendered, told=digest.rows)
+
+
+def _send(leased: Leased, render: Callable[[], Rendered], *, told: Sequence[int] = ()) -> None:
+    row = leased.row
+    try:
+        rendered = render()
         envelope = Envelope(
             address=row.address,
             subject=rendered.subject,
@@ -105,97 +215,25 @@ def deliver(notification_id: int, token: uuid.UUID) -> None:
         )
         answer = sender_for(row.channel)(envelope)
     except FailedForGood as error:
-        _fail(row, token, str(error), for_good=True)
+        _fail(leased, str(error), for_good=True, told=told)
     except Failed as error:
-        _fail(row, token, str(error), for_good=False)
+        _fail(leased, str(error), for_good=False, told=told)
     except Exception as error:  # a message that can't be rendered must not stop the others
         log.exception("notification %s can't be sent", row.pk)
-        _fail(row, token, f"{type(error).__name__}: {error}", for_good=False)
+        _fail(leased, f"{type(error).__name__}: {error}", for_good=False, told=told)
     else:
-        _settle(row, token, state=Notification.State.SENT, answer=answer)
+        _settle(leased, state=State.SENT, answer=answer, told=told)
 
 
-def record_tick(name: str, started: dt.datetime) -> None:
-    """Write down that a tick was completed; the pacemaker and the watchdog read it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO notifications_tickrecord AS t (name, started_at, completed_at, runs)
-            VALUES (%s, %s, clock_timestamp(), 1)
-            ON CONFLICT (name) DO UPDATE SET started_at = EXCLUDED.started_at,
-                completed_at = GREATEST(t.completed_at, EXCLUDED.completed_at), runs = t.runs + 1
-            """,
-            [name, started],
-        )
-
-
-def _deliver_in_thread(notification_id: int, token: uuid.UUID) -> None:
-    close_old_connections()
-    try:
-        deliver(notification_id, token)
-    except Exception:  # the database went away: the lease runs out and the row is sent again
-        log.exception("delivery of %s was cut off", notification_id)
-        connections.close_all()
-
-
-def _fail(row: Notification, token: uuid.UUID, answer: str, *, for_good: bool) -> None:
-    pause = None if for_good else retry_after(row.attempts)
-    if pause is None:
-        _settle(row, token, state=Notification.State.DEAD, answer=answer)
-    else:
-        _settle(row, token, state=Notification.State.PENDING, answer=answer, pause=pause)
+def _fail(leased: Leased, answer: str, *, for_good: bool, told: Sequence[int] = ()) -> None:
+    pause = None if for_good else retry_after(leased.row.attempts)
+    state = State.DEAD if pause is None else State.PENDING
+    _settle(leased, state=state, answer=answer, pause=pause, told=told)
 
 
 def _settle(
-    row: Notification, token: uuid.UUID, *, state: str, answer: str, pause: dt.timedelta | None = None
+    leased: Leased, *, state: State, answer: str, pause: dt.timedelta | None = None, told: Sequence[int] = ()
 ) -> None:
-    """End the lease under `token`; if it is no longer ours, nothing is written."""
-    now = database_now()
-    answer = answer[:500]
-    changes: dict[str, Any] = {
-        "state": state,
-        "answer": answer,
-        "lease_token": None,
-        "lease_until": None,
-    }
-    if state == Notification.State.SENT:
-        changes["sent_at"] = now
-    elif state == Notification.State.DEAD:
-        changes["dead_at"] = now
-        # Only tellings have a consequence that the escalation engine draws.
-        changes["handled_at"] = None if row.round is not None else now
-    elif state == Notification.State.WITHDRAWN:
-        changes["withdrawn_at"] = now
-    elif pause is not None:
-        changes["due_at"] = now + pause
-    with transaction.atomic():
-        settled = Notification.objects.filter(pk=row.pk, lease_token=token).update(**changes)
-        # Withdrawn while it was on the wire: nobody waits for another attempt, nor for what a dead letter causes.
-        Notification.objects.filter(
-            pk=row.pk,
-            withdrawn_at__isnull=False,
-            state__in=(Notification.State.PENDING, Notification.State.DEAD),
-        ).update(state=Notification.State.WITHDRAWN, dead_at=None, handled_at=None)
-        if settled and state != Notification.State.WITHDRAWN:
-            Delivery.objects.create(
-                notification_id=row.pk,
-                attempt=row.attempts,
-                at=now,
-                ok=state == Notification.State.SENT,
-                answer=answer,
-            )
-            _mark_method(row, state, now)
-    if settled and state == Notification.State.DEAD:
-        wake("escalation.tick")
-
-
-def _mark_method(row: Notification, state: str, now: dt.datetime) -> None:
-    """Keep the method's record: proven by the first success, failing since the first dead letter."""
-    if row.method_id is None:
-        return
-    methods = ContactMethod.objects.filter(pk=row.method_id)
-    if state == Notification.State.SENT:
-        methods.filter(proven_at__isnull=True).update(proven_at=now)
-        methods.filter(failing_since__isnull=False).update(failing_since=None)
-    elif state == Notification.State.DEAD:
-        methods.filter(failing_since__isnull=True).update(failing_since=now)
+    if leased.row.kind == DIGEST and state != State.PENDING:
+        settle_folded(leased.row, told, token=leased.token, sent=state == State.SENT, answer=answer)
+    leasing.settle(leased, state=state, answer=answer, pause=pause)

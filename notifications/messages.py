@@ -1,7 +1,10 @@
 """How mails about a ticket's conversation read; those about escalations stand in escalation/messages.py."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Prefetch
 
 from accounts.models import User
 from core.db import database_now
@@ -9,10 +12,10 @@ from notifications import receivers
 from notifications.letters import Action, Letter, Passage, compose, desk_url, moment, page, portal_url
 from notifications.models import Notification
 from notifications.rendering import Rendered, register_renderer
-from tickets.models import Entry, Event, Status, Ticket
+from tickets.models import Attachment, Entry, Event, Status, Ticket
 
-# (what was promised, by when) of one ticket, the earliest first; escalation, which knows the clocks, registers it.
-PromiseReader = Callable[[Ticket, dt.datetime], Sequence[tuple[str, dt.datetime]]]
+# (what was promised, by when) by ticket, the earliest first; escalation, which knows the clocks, registers it.
+PromiseReader = Callable[[Sequence[Ticket], dt.datetime], Mapping[int, Sequence[tuple[str, dt.datetime]]]]
 _readers: list[PromiseReader] = []
 
 WHY_REQUESTER = "You get this mail because the request was opened for you."
@@ -28,22 +31,70 @@ def register_promises(read: PromiseReader) -> None:
 
 def register() -> None:
     """Register how each kind of mail about the conversation reads; called from `ready()`."""
-    register_renderer(receivers.OPENED, _opened)
-    register_renderer(receivers.ANSWERED, _answered)
-    register_renderer(receivers.UPDATED, _answered)
-    register_renderer(receivers.RESOLVED, _resolved)
-    register_renderer(receivers.REPLIED, _replied)
-    register_renderer(receivers.ASSIGNED, _assigned)
+    for kind, render in (
+        (receivers.OPENED, _opened),
+        (receivers.ANSWERED, _answered),
+        (receivers.UPDATED, _answered),
+        (receivers.RESOLVED, _resolved),
+        (receivers.REPLIED, _replied),
+        (receivers.ASSIGNED, _assigned),
+        (receivers.MERGED, _merged),
+    ):
+        register_renderer(kind, render, load=_load)
 
 
-def _opened(row: Notification) -> Rendered:
-    ticket, event = _ticket(row), _event(row)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the mails of a batch are rendered from; `now` is when it was read (UTC)."""
+
+    now: dt.datetime
+    tickets: dict[int, Ticket]
+    events: dict[int, Event]
+    promises: dict[int, list[tuple[str, dt.datetime]]]
+    # The requester's last words, of tickets that got an owner.
+    last_words: dict[int, Entry]
+
+    def ticket(self, row: Notification) -> Ticket:
+        """Return what the mail is about. Raises ValueError."""
+        if row.ticket_id is None:
+            raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
+        return self.tickets[row.ticket_id]
+
+    def event(self, row: Notification) -> Event:
+        """Return the event that the mail tells of. Raises LookupError."""
+        event = self.events[row.context["event"]]
+        if event.ticket_id != row.ticket_id:
+            raise LookupError(f"notification {row.pk} is about another ticket's event")
+        return event
+
+
+def _load(rows: Sequence[Notification]) -> Known:
+    """Read all that these mails say; at most seven queries, however many they are."""
     now = database_now()
+    tickets = Ticket.objects.for_list().in_bulk({row.ticket_id for row in rows if row.ticket_id is not None})
+    events = (
+        Event.objects.select_related("actor", "payload", "entry__author")
+        .prefetch_related(Prefetch("entry__attachments", Attachment.objects.order_by("pk")))
+        .in_bulk({row.context["event"] for row in rows if "event" in row.context})
+    )
+    opened = {row.ticket_id for row in rows if row.kind == receivers.OPENED}
+    promises: dict[int, list[tuple[str, dt.datetime]]] = {}
+    for read in _readers if opened else ():
+        for ticket_id, its in read([tickets[pk] for pk in opened if pk in tickets], now).items():
+            promises.setdefault(ticket_id, []).extend(its)
+    assigned = {row.ticket_id for row in rows if row.kind == receivers.ASSIGNED and row.ticket_id is not None}
+    words = Entry.objects.filter(ticket_id__in=assigned, from_requester=True).select_related("author")
+    latest = words.order_by("ticket_id", "-pk").distinct("ticket_id") if assigned else ()
+    return Known(now, tickets, events, promises, {entry.ticket_id: entry for entry in latest})
+
+
+def _opened(row: Notification, known: Known) -> Rendered:
+    ticket, event = known.ticket(row), known.event(row)
+    now = known.now
     zone = _zone(row)
     promises = [
         f"{label} by {moment(due, zone, now)}"
-        for read in _readers
-        for label, due in read(ticket, now)
+        for label, due in known.promises.get(ticket.pk, ())
         if due > now
     ]
     lead = [f"We have your request. Its number is #{ticket.pk}."]
@@ -66,8 +117,8 @@ def _opened(row: Notification) -> Rendered:
     )
 
 
-def _answered(row: Notification) -> Rendered:
-    ticket, event = _ticket(row), _event(row)
+def _answered(row: Notification, known: Known) -> Rendered:
+    ticket, event = known.ticket(row), known.event(row)
     entry = _entry(event)
     writer = entry.author if entry else None
     name = (
@@ -97,8 +148,8 @@ def _answered(row: Notification) -> Rendered:
     )
 
 
-def _resolved(row: Notification) -> Rendered:
-    ticket = _ticket(row)
+def _resolved(row: Notification, known: Known) -> Rendered:
+    ticket = known.ticket(row)
     return compose(
         Letter(
             subject=f"Re: [#{ticket.pk}] {ticket.subject}",
@@ -112,11 +163,27 @@ def _resolved(row: Notification) -> Rendered:
     )
 
 
-def _replied(row: Notification) -> Rendered:
-    ticket, event = _ticket(row), _event(row)
+def _merged(row: Notification, known: Known) -> Rendered:
+    ticket, event = known.ticket(row), known.event(row)
+    return compose(
+        Letter(
+            subject=f"Re: [#{ticket.pk}] {ticket.subject}",
+            title=ticket.subject,
+            number=ticket.pk,
+            lead=(
+                f"Your request is about the same thing as #{event.data['merged_into']}, so we go on with both as one.",
+                "Nothing is lost: what you write here reaches the people who work on it.",
+            ),
+            action=Action("See your request", portal_url(ticket.pk)),
+            footer=WHY_REQUESTER,
+        )
+    )
+
+
+def _replied(row: Notification, known: Known) -> Rendered:
+    ticket, event = known.ticket(row), known.event(row)
     entry = _entry(event)
     writer = str(entry.author or "The requester") if entry else "The requester"
-    now = database_now()
     return compose(
         Letter(
             subject=f"Re: [#{ticket.pk}] {ticket.subject}",
@@ -124,7 +191,7 @@ def _replied(row: Notification) -> Rendered:
             number=ticket.pk,
             severity=ticket.severity,
             lead=(f"{writer} wrote on your ticket.",),
-            facts=(*_files(entry), *_situation(ticket, _zone(row), now)),
+            facts=(*_files(entry), *_situation(ticket, _zone(row), known.now)),
             passages=(Passage(f"{writer} wrote", _words(entry)),) if entry else (),
             action=Action("Open the ticket", desk_url(ticket.pk)),
             footer=WHY_OWNER,
@@ -132,17 +199,11 @@ def _replied(row: Notification) -> Rendered:
     )
 
 
-def _assigned(row: Notification) -> Rendered:
-    ticket, event = _ticket(row), _event(row)
-    now = database_now()
+def _assigned(row: Notification, known: Known) -> Rendered:
+    ticket, event = known.ticket(row), known.event(row)
     payload = getattr(event, "payload", None)
     reason = str(payload.text.get("reason", "")) if payload is not None else ""
-    latest = (
-        Entry.objects.filter(ticket=ticket, from_requester=True)
-        .select_related("author")
-        .order_by("-pk")
-        .first()
-    )
+    latest = known.last_words.get(ticket.pk)
     passages = [Passage("Why", reason)] if reason else []
     if latest is not None:
         passages.append(Passage(f"{latest.author or 'The requester'} wrote last", _words(latest)))
@@ -154,7 +215,7 @@ def _assigned(row: Notification) -> Rendered:
             number=ticket.pk,
             severity=ticket.severity,
             lead=(by,),
-            facts=_situation(ticket, _zone(row), now),
+            facts=_situation(ticket, _zone(row), known.now),
             passages=tuple(passages),
             action=Action("Open the ticket", desk_url(ticket.pk)),
             footer=f"{WHY_OWNER} Your queue: {page('/queue/')}",
@@ -176,17 +237,6 @@ def _situation(ticket: Ticket, zone: str, now: dt.datetime) -> tuple[tuple[str, 
     )
 
 
-def _ticket(row: Notification) -> Ticket:
-    if row.ticket_id is None:
-        raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
-    return Ticket.objects.for_list().get(pk=row.ticket_id)
-
-
-def _event(row: Notification) -> Event:
-    events = Event.objects.select_related("actor", "payload", "entry__author")
-    return events.get(pk=row.context["event"], ticket=row.ticket)
-
-
 def _entry(event: Event) -> Entry | None:
     entry: Entry | None = getattr(event, "entry", None)
     return entry
@@ -202,7 +252,7 @@ def _files(entry: Entry | None) -> tuple[tuple[str, str], ...]:
     """Return the names of the files that came along; the files themselves stay behind the sign-in."""
     if entry is None or entry.erased_at:
         return ()
-    names = list(entry.attachments.order_by("pk").values_list("name", flat=True))
+    names = [attachment.name for attachment in entry.attachments.all()]
     return (("Files", ", ".join(names)),) if names else ()
 
 

@@ -4,9 +4,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Min
-
-from notifications.models import Contact, ContactListEntry, ContactMethod, Notification, TickRecord
+from notifications.models import Contact, ContactListEntry, ContactMethod, TickRecord
 from notifications.operations import contacts_for
 
 
@@ -87,29 +85,20 @@ def resolve_lists(list_ids: Iterable[int]) -> dict[int, tuple[Rung, ...]]:
 
 
 def methods_of(contact_ids: Iterable[int]) -> dict[int, tuple[tuple[int, str, str], ...]]:
-    """Return the active methods of active contacts, the preferred first and those known to fail last."""
+    """Return the active methods of contacts, the preferred first and those known to fail last.
+
+    Contacts that are switched off, or whose account is, have none.
+    """
     found: dict[int, list[tuple[int, str, str]]] = {}
     rows = ContactMethod.objects.filter(
         contact_id__in=set(contact_ids), is_active=True, contact__is_active=True
-    )
+    ).exclude(contact__user__is_active=False)
     ordered = sorted(rows, key=lambda m: (m.failing_since is not None, m.position, m.pk))
     for method in ordered:
         found.setdefault(method.contact_id, []).append((method.pk, method.channel, method.address))
     return {contact_id: tuple(methods) for contact_id, methods in found.items()}
 
 
-def oldest_due(now: dt.datetime) -> dt.datetime | None:
-    """Return since when the oldest message that could go out has been waiting, None if none is."""
-    due = Notification.objects.filter(state=Notification.State.PENDING, due_at__lte=now, attempts=0)
-    oldest: dt.datetime | None = due.aggregate(oldest=Min("due_at"))["oldest"]
-    return oldest
-
-
 def last_tick(name: str) -> dt.datetime | None:
     """Return when the engine called `name` last completed a tick."""
     return TickRecord.objects.filter(pk=name).values_list("completed_at", flat=True).first()
-
-
-def unhandled_dead_letters() -> int:
-    """Return how many dead letters still wait for their consequence."""
-    return Notification.objects.filter(state=Notification.State.DEAD, handled_at__isnull=True).count()

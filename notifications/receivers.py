@@ -18,6 +18,7 @@ UPDATED = "ticket.updated"
 RESOLVED = "ticket.resolved"
 REPLIED = "ticket.replied"
 ASSIGNED = "ticket.assigned"
+MERGED = "ticket.merged"
 
 
 @dataclass(slots=True)
@@ -118,6 +119,11 @@ def _about_owner(event: Event) -> Iterable[Telling]:
 
 def _about_status(event: Event) -> Iterable[Telling]:
     ticket = event.ticket
+    if event.data.get("merged_into"):
+        # Not solved: it goes on elsewhere, and whoever asked must not think otherwise.
+        if event.actor_id != ticket.requester_id:
+            yield Telling(MERGED, ticket.requester_id, ticket, event)
+        return
     done = event.data["to"] in DONE_STATUSES and event.data["from"] in OPEN_STATUSES
     if done and event.actor_id != ticket.requester_id:
         yield Telling(RESOLVED, ticket.requester_id, ticket, event)

@@ -12,3 +12,11 @@ def retry_after(attempts: int) -> dt.timedelta | None:
     if attempts < 1:
         raise ValueError("attempts are counted from 1")
     return dt.timedelta(seconds=_BACKOFF[attempts - 1]) if attempts <= len(_BACKOFF) else None
+
+
+def how_many_singly(repetitions: int, *, above: int, others: int) -> int:
+    """Return how many of an address's due repetitions still go singly when `others` went or go there this minute.
+
+    The rest goes into a digest (DESIGN 3, exactly once).
+    """
+    return min(repetitions, max(0, above - others))

@@ -190,6 +190,9 @@ class TicketAdmin(ReadOnlyAdmin):
         "tier_since",
         "unacknowledged_since",
         "set_aside_at",
+        "merged_into",
+        "is_major",
+        "incident",
         "historic",
         "event_seq",
         "last_event_at",
@@ -199,7 +202,16 @@ class TicketAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Fetch what the page of one ticket shows along with it."""
         rows = super().get_queryset(request)
-        return rows.select_related("requester", "organisation", "category", "service", "team", "assignee")
+        return rows.select_related(
+            "requester",
+            "organisation",
+            "category",
+            "service",
+            "team",
+            "assignee",
+            "merged_into",
+            "incident",
+        )
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         """Put the timeline below what higher apps show."""

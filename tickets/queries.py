@@ -22,6 +22,22 @@ def timeline_of(ticket: Ticket) -> list[Event]:
     return list(events.select_related("actor", "payload", "entry", "entry__author"))
 
 
+def surviving(ticket: Ticket) -> Ticket:
+    """Return the ticket that goes on in this one's place: itself unless it was merged; one query per link."""
+    while ticket.merged_into is not None:
+        ticket = ticket.merged_into
+    return ticket
+
+
+def surviving_id(ticket_id: int) -> int:
+    """Return the number of the ticket that goes on in this one's place; one query for one that was not merged."""
+    while True:
+        into = Ticket.objects.filter(pk=ticket_id).values_list("merged_into_id", flat=True).first()
+        if into is None:
+            return ticket_id
+        ticket_id = into
+
+
 def visible(user: User, ticket: Ticket) -> bool:
     """Tell whether `user` may see this ticket; one query at most."""
     return Ticket.objects.visible_to(user).filter(pk=ticket.pk).exists()

@@ -12,16 +12,16 @@ import datetime as dt
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-import psycopg2
 from django.db import connection, transaction
 
 from accounts.models import User
+from core.bulk import documents, instants, make, octets, plain, texts
 from core.wake import wake
 from tickets.models import Entry, Event, Payload, Ticket
 from tickets.signals import ticket_events
@@ -53,6 +53,16 @@ class NewEvent:
     by: User | None = None
 
 
+@dataclass(slots=True)
+class Along:
+    """Where a held ticket stands and when it is due, to be written together with its events (see `Work.record`)."""
+
+    ticket: Ticket
+    next_due_at: dt.datetime | None
+    tier_due_at: dt.datetime | None
+    unacknowledged_since: dt.datetime | None
+
+
 class Work:
     """One outermost operation: the tickets it holds, the events it has not told of yet."""
 
@@ -71,7 +81,7 @@ class Work:
             if self.tickets:
                 raise LockOrder(f"tickets {missing[:5]} were to be locked while others are held")
             for ticket in Ticket.objects.lock(missing):
-                self.tickets[ticket.pk] = ticket
+                self.tickets[ticket.id] = ticket
             unknown = [pk for pk in missing if pk not in self.tickets]
             if unknown:
                 raise Ticket.DoesNotExist(f"no ticket {unknown[0]}")
@@ -80,21 +90,29 @@ class Work:
     def hold(self, tickets: Iterable[Ticket]) -> None:
         """Take tickets that this transaction has just inserted or claimed as locked."""
         for ticket in tickets:
-            self.tickets[ticket.pk] = ticket
+            self.tickets[ticket.id] = ticket
 
-    def record(self, events: Iterable[NewEvent], *, actor: User | None, now: dt.datetime) -> list[Event]:
+    def record(
+        self,
+        events: Iterable[NewEvent],
+        *,
+        actor: User | None,
+        now: dt.datetime,
+        along: Sequence["Along"] = (),
+    ) -> list[Event]:
         """Append `events` to their tickets' chains and return them in the order given.
 
         The tickets must be held. No event is earlier than the one before it on its ticket (DESIGN 2). Costs three
-        statements at most, however many events.
+        statements at most, however many events. `along` are columns of held tickets to be written by the statement
+        that moves their counters anyway: a ticket row is wide and much indexed, writing it once is what is cheap.
         """
         new = list(events)
-        if not new:
+        if not new and not along:
             return []
         for item in new:
-            if item.ticket.pk not in self.tickets:
-                raise LockOrder(f"ticket {item.ticket.pk} is not held by this operation")
-        recorded = _append(new, actor, now)
+            if item.ticket.id not in self.tickets:
+                raise LockOrder(f"ticket {item.ticket.id} is not held by this operation")
+        recorded = _append(new, actor, now, along)
         self.unsent.extend(recorded)
         return recorded
 
@@ -167,17 +185,19 @@ def entry_text(entry: Entry) -> dict[str, Any]:
     return {"body": entry.body, "fields": entry.fields}
 
 
+# The chain in the append: numbered, hashed and counted by the database (docs/decisions/0002). Tickets that have
+# something written along have it in the same UPDATE.
 _APPEND = """
 WITH new AS (
-    SELECT * FROM unnest(
-        %(ticket)s::bigint[], %(kind)s::text[], %(actor)s::bigint[], %(at)s::timestamptz[],
-        %(happened)s::timestamptz[], %(historic)s::boolean[], %(cause)s::bigint[], %(data)s::text[],
-        %(digest)s::bytea[]
+    SELECT * FROM ROWS FROM (
+        unnest(%(ticket)s::bigint[]), unnest(%(kind)s::text[]), unnest(%(actor)s::bigint[]),
+        unnest(%(at)s::timestamptz[]), unnest(%(happened)s::timestamptz[]), unnest(%(historic)s::boolean[]),
+        unnest(%(cause)s::bigint[]), jsonb_array_elements(%(data)s::jsonb), unnest(%(digest)s::bytea[])
     ) WITH ORDINALITY AS n (
-        ticket_id, kind, actor_id, at, happened_at, historic, cause_id, data, digest, place
+        ticket_id, kind, actor_id, at, happened_at, historic, cause_id, facts, digest, place
     )
 ), numbered AS (
-    SELECT new.*, new.data::jsonb AS facts, t.event_hash AS head,
+    SELECT new.*, t.event_hash AS head,
            t.event_seq + row_number() OVER (PARTITION BY new.ticket_id ORDER BY new.place) AS seq
     FROM new JOIN tickets_ticket t ON t.id = new.ticket_id
 ), chained AS (
@@ -195,66 +215,117 @@ WITH new AS (
 ), heads AS (
     SELECT DISTINCT ON (ticket_id) ticket_id, seq, hash, at FROM chained ORDER BY ticket_id, seq DESC
 ), counted AS (
-    UPDATE tickets_ticket t
-    SET event_seq = heads.seq, event_hash = heads.hash, last_event_at = heads.at
-    FROM heads WHERE t.id = heads.ticket_id
+    {update}
 )
 SELECT chained.place, appended.id, appended.seq, appended.hash
 FROM appended JOIN chained USING (ticket_id, seq) ORDER BY chained.place
 """
 
+_COUNT = """
+    UPDATE tickets_ticket t
+    SET event_seq = heads.seq, event_hash = heads.hash, last_event_at = heads.at
+    FROM heads WHERE t.id = heads.ticket_id
+"""
 
-def _append(new: list[NewEvent], actor: User | None, now: dt.datetime) -> list[Event]:
+_COUNT_ALONG = """
+    UPDATE tickets_ticket t
+    SET event_seq = COALESCE(heads.seq, t.event_seq), event_hash = COALESCE(heads.hash, t.event_hash),
+        last_event_at = COALESCE(heads.at, t.last_event_at),
+        tier = along.tier, tier_since = along.tier_since, team_id = along.team_id, assignee_id = along.assignee_id,
+        next_due_at = along.next_due_at, tier_due_at = along.tier_due_at,
+        unacknowledged_since = along.unacknowledged_since
+    FROM unnest(
+        %(a_ticket)s::bigint[], %(a_tier)s::smallint[], %(a_since)s::timestamptz[], %(a_team)s::bigint[],
+        %(a_assignee)s::bigint[], %(a_next)s::timestamptz[], %(a_tier_due)s::timestamptz[],
+        %(a_unacknowledged)s::timestamptz[]
+    ) AS along (
+        id, tier, tier_since, team_id, assignee_id, next_due_at, tier_due_at, unacknowledged_since
+    ) LEFT JOIN heads ON heads.ticket_id = along.id
+    WHERE t.id = along.id
+"""
+
+
+def _append(
+    new: list[NewEvent], actor: User | None, now: dt.datetime, along: Sequence[Along] = ()
+) -> list[Event]:
     events = [_event_of(item, actor, now) for item in new]
     payloads = [_payload_of(item) for item in new]
     for item, event, payload in zip(new, events, payloads, strict=True):
+        if item.entry is None and payload is None:
+            continue
         if item.entry is not None:
             item.entry.salt = secrets.token_bytes(16)
             item.entry.at = item.happened_at or event.at
         event.digest = text_digest(item.entry, payload)
+    if along and not {item.ticket.id for item in new} <= {row.ticket.id for row in along}:
+        raise ValueError("what is written along must cover every ticket that has an event")
+    values = {
+        "ticket": plain([item.ticket.id for item in new]),
+        "kind": texts([item.kind for item in new]),
+        "actor": plain([event.actor_id for event in events]),
+        "at": instants([event.at for event in events]),
+        "happened": instants([event.happened_at for event in events]),
+        "historic": plain([event.historic for event in events]),
+        "cause": plain([event.cause_id for event in events]),
+        "data": documents([event.data for event in events]),
+        "digest": octets([event.digest for event in events]),
+    }
+    if along:
+        tickets = [row.ticket for row in along]
+        values |= {
+            "a_ticket": plain([ticket.id for ticket in tickets]),
+            "a_tier": plain([int(ticket.tier) for ticket in tickets]),
+            "a_since": instants([ticket.tier_since for ticket in tickets]),
+            "a_team": plain([ticket.team_id for ticket in tickets]),
+            "a_assignee": plain([ticket.assignee_id for ticket in tickets]),
+            "a_next": instants([row.next_due_at for row in along]),
+            "a_tier_due": instants([row.tier_due_at for row in along]),
+            "a_unacknowledged": instants([row.unacknowledged_since for row in along]),
+        }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _APPEND,
-            {
-                "ticket": [event.ticket_id for event in events],
-                "kind": [event.kind for event in events],
-                "actor": [event.actor_id for event in events],
-                "at": [event.at for event in events],
-                "happened": [event.happened_at for event in events],
-                "historic": [event.historic for event in events],
-                "cause": [event.cause_id for event in events],
-                "data": [json.dumps(event.data) for event in events],
-                "digest": [psycopg2.Binary(e.digest) if e.digest else None for e in events],
-            },
-        )
+        cursor.execute(_APPEND.format(update=_COUNT_ALONG if along else _COUNT), values)
         rows = cursor.fetchall()
-    for event, (_, pk, seq, head) in zip(events, rows, strict=True):
-        event.pk, event.seq, event.hash = pk, seq, bytes(head)
-        event.ticket.event_seq, event.ticket.event_hash = seq, bytes(head)
+    alias = connection.alias
+    for item, event, (_, pk, seq, head) in zip(new, events, rows, strict=True):
+        event.id, event.seq, event.hash = pk, seq, bytes(head)
+        item.ticket.event_seq, item.ticket.event_hash = seq, event.hash
         # As after save(): the row is there, though SQL of our own wrote it.
         event._state.adding = False  # noqa: SLF001
-        event._state.db = connection.alias  # noqa: SLF001
+        event._state.db = alias  # noqa: SLF001
+    for row in along:
+        row.ticket.next_due_at, row.ticket.tier_due_at = row.next_due_at, row.tier_due_at
+        row.ticket.unacknowledged_since = row.unacknowledged_since
     _write_texts(new, events, payloads)
     return events
 
 
 def _event_of(item: NewEvent, actor: User | None, now: dt.datetime) -> Event:
-    at = clamp(item.ticket, now)
-    item.ticket.last_event_at = at
-    return Event(
-        ticket=item.ticket,
-        kind=item.kind,
-        actor=item.by or actor,
-        at=at,
-        happened_at=item.happened_at,
-        historic=item.ticket.historic,
-        cause=item.cause,
-        data=dict(item.data),
-    )
+    ticket = item.ticket
+    at = clamp(ticket, now)
+    ticket.last_event_at = at
+    by = item.by or actor
+    values: dict[str, Any] = {
+        "id": None,
+        "ticket_id": ticket.id,
+        "seq": None,
+        "kind": item.kind,
+        "actor_id": by.pk if by is not None else None,
+        "at": at,
+        "happened_at": item.happened_at,
+        "historic": ticket.historic,
+        "cause_id": item.cause.pk if item.cause is not None else None,
+        "data": dict(item.data),
+        "digest": None,
+        "hash": None,
+        "x": None,
+    }
+    return make(Event, values, ticket=ticket, actor=by)
 
 
 def _payload_of(item: NewEvent) -> Payload | None:
-    text = {name: words for name, words in (item.text or {}).items() if words}
+    if not item.text:
+        return None
+    text = {name: words for name, words in item.text.items() if words}
     return Payload(text=text, salt=secrets.token_bytes(16)) if text else None
 
 

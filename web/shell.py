@@ -12,13 +12,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from accounts.queries import scope_of
 from accounts.rules import Scope, Verb
+from escalation import watchdog
 from tickets.models import Ticket
 from tickets.querysets import TicketQuerySet
+from web.alarm import wants_look
 
 THEME_COOKIE = "belay_theme"
 THEMES = ("light", "dark")
@@ -67,14 +70,18 @@ def may(verb: Verb) -> Callable[[Callable[Concatenate[Any, P], HttpResponseBase]
 def arrive(request: Any, scope: Scope | None = None) -> dt.datetime:
     """Return the database's clock and note, in the same query, how many escalations wait for a person.
 
-    `request.waiting` is then that count as text ("" for none, capped), which the bar on top shows.
+    `request.waiting` is then that count as text ("" for none, capped), which the bar on top shows. For a lead the same
+    query looks at the engines now and then, for the alarm.
     """
     user: User = request.user
     waiting = Ticket.objects.within(scope or scope_of(user, Verb.VIEW)).open().unacknowledged()
     sql, params = count_sql(waiting, WAITING_CAP)
+    look = watchdog.VITALS_SQL if wants_look(user) else "NULL"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT clock_timestamp(), {sql}", params)
-        now, count = cursor.fetchone()
+        cursor.execute(f"SELECT clock_timestamp(), {sql}, {look}", params)
+        now, count, vitals = cursor.fetchone()
+    if vitals is not None:
+        watchdog.remember(vitals)
     request.waiting = capped(count, WAITING_CAP)
     return now.astimezone(dt.UTC)  # type: ignore[no-any-return]
 
@@ -102,6 +109,14 @@ def bell(request: SignedIn) -> HttpResponse:
     """Return the part of the bar on top that says how much waits for a person."""
     arrive(request)
     return render(request, "partials/bell.html")
+
+
+@require_GET
+@never_cache
+@may(Verb.LEAD)
+def alarm(request: SignedIn) -> HttpResponse:
+    """Return what of the engine's troubles a lead has to know; nothing while all is well."""
+    return render(request, "partials/alarm.html")
 
 
 def landing_page(user: User) -> str:

@@ -9,6 +9,7 @@ app_name = "web"
 urlpatterns = [
     path("", shell.home, name="home"),
     path("bell/", shell.bell, name="bell"),
+    path("alarm/", shell.alarm, name="alarm"),
     path("theme/", shell.set_theme, name="theme"),
     path("sign-in/", signing_in.SignIn.as_view(), name="sign_in"),
     path("sign-out/", signing_in.SignOut.as_view(), name="sign_out"),

@@ -19,6 +19,10 @@ def _reason(*, required: bool = False, help_text: str = "Why, in a sentence.") -
     return Text(required=required, allow_blank=not required, max_length=_LONGEST_REASON, help_text=help_text)
 
 
+def _question(*, help_text: str) -> Text:
+    return Text(max_length=_LONGEST_REASON, help_text=help_text)
+
+
 def _team(**kwargs: Any) -> Ref:
     return Ref(queryset=Team.objects.filter(is_active=True), noun="team", where="/api/v1/teams/", **kwargs)
 
@@ -191,6 +195,48 @@ class DeescalateBody(SeqBody):
 
     to_position = Whole(min_value=1, max_value=32767)
     reason = _reason(required=True, help_text="What the earlier tier can do now.")
+
+
+class ConsultBody(SeqBody):
+    """Ask a higher step for help; tier and clocks stay."""
+
+    to_position = Whole(
+        min_value=1, max_value=32767, help_text="The step that is asked; above the current one."
+    )
+    question = _question(help_text="What you need to know; its people read it in the message.")
+
+
+class QuestionBody(SeqBody):
+    """What the sender's handoff leaves out."""
+
+    question = _question(help_text="Told to whoever escalated the ticket, then to their lead.")
+
+
+class AnswerBody(SeqBody):
+    """The answer; it becomes a note on the ticket."""
+
+    text = Text(max_length=settings.BELAY_MAX_BODY)
+
+
+class MergeBody(Body):
+    """The tickets that end; they go on in this one."""
+
+    tickets: Any = serializers.ListField(
+        child=Whole(min_value=1, max_value=BIGGEST_ID), min_length=1, max_length=100, help_text="Their ids."
+    )
+    reason = _reason()
+
+
+class LinkBody(Body):
+    """The major incident that goes on for this ticket."""
+
+    incident = Whole(min_value=1, max_value=BIGGEST_ID, help_text="Its id.")
+
+
+class ReasonBody(Body):
+    """Why, if you like."""
+
+    reason = _reason()
 
 
 class WishBody(Body):

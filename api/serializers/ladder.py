@@ -104,3 +104,77 @@ class NotificationSerializer(Document):
     dead_at = Instant(allow_null=True)
     withdrawn_at = Instant(allow_null=True)
     answer = serializers.CharField(help_text="What the receiving side said last.")
+
+
+class NewerVersionSerializer(serializers.Serializer[Any]):
+    """The version in force now, where a clock counts by an older one."""
+
+    number = serializers.IntegerField()
+    since = Instant()
+
+
+class CountedWindowSerializer(serializers.Serializer[Any]):
+    """A stretch of open time, and how much of it the clock counted."""
+
+    opens = Instant()
+    closes = Instant()
+    taken_seconds = Seconds(source="taken")
+    paused_seconds = Seconds(source="paused", help_text="What pauses took out of it.")
+
+
+class PauseSerializer(serializers.Serializer[Any]):
+    """When a clock stood still; `until` is null while it still does."""
+
+    since = Instant()
+    until = Instant(allow_null=True)
+
+
+class ExplainedClockSerializer(serializers.Serializer[Any]):
+    """One live clock with everything that makes its deadline."""
+
+    kind = serializers.ChoiceField(choices=Clock.Kind.choices)
+    name = serializers.CharField(source="label")
+    state = serializers.ChoiceField(choices=Clock.State.choices)
+    started_at = Instant()
+    counted_from = Instant(help_text="Where the windows begin.")
+    due_at = Instant(allow_null=True, help_text="Null while it stands still.")
+    budget_seconds = Seconds(source="budget")
+    used_seconds = Seconds(source="used")
+    counted_seconds = Seconds(source="counted", help_text="What the windows add up to.")
+    budget_from = serializers.CharField(source="source", help_text="Where its time comes from, in words.")
+    path = serializers.CharField()
+    path_version = serializers.IntegerField()
+    newer_path = NewerVersionSerializer(allow_null=True)
+    calendar = serializers.CharField()
+    calendar_version = serializers.IntegerField()
+    newer_calendar = NewerVersionSerializer(allow_null=True)
+    warn_percent = serializers.IntegerField()
+    warn_at = Instant(allow_null=True)
+    warned_at = Instant(allow_null=True)
+    pauses = serializers.SerializerMethodField()
+    windows = CountedWindowSerializer(many=True)
+    then = serializers.CharField(help_text="What happens when it is due, in words.")
+
+    @extend_schema_field(PauseSerializer(many=True))
+    def get_pauses(self, clock: Any) -> Any:
+        rows = [{"since": since, "until": until} for since, until in clock.pauses]
+        return PauseSerializer(rows, many=True, context=self.context).data
+
+
+class EndedClockSerializer(serializers.Serializer[Any]):
+    """A clock that ended at the current step."""
+
+    name = serializers.CharField(source="label")
+    outcome = serializers.CharField()
+    at = Instant()
+
+
+class ExplanationSerializer(Document):
+    """Why a ticket's deadlines are when they are: the most urgent clock first."""
+
+    step = serializers.CharField(help_text="Empty for a ticket that stands on no path.")
+    path = serializers.CharField()
+    version = serializers.IntegerField(allow_null=True)
+    newer = NewerVersionSerializer(allow_null=True)
+    clocks = ExplainedClockSerializer(many=True)
+    ended = EndedClockSerializer(many=True)

@@ -21,6 +21,9 @@ INTERNAL = frozenset(
         "tags",
         "seq",
         "reopened_count",
+        "merged_into",
+        "is_major",
+        "incident",
         "historic",
         "next_due_at",
         "tier_due_at",
@@ -64,6 +67,13 @@ class TicketSerializer(Document):
     last_requester_at = Instant(allow_null=True, help_text="When the customer last spoke.")
     last_answer_at = Instant(allow_null=True, help_text="When they were last answered.")
     reopened_count = serializers.IntegerField()
+    merged_into = serializers.IntegerField(
+        source="merged_into_id", allow_null=True, help_text="The ticket that goes on in its place."
+    )
+    is_major = serializers.BooleanField(help_text="A major incident, to which others can be linked.")
+    incident = serializers.IntegerField(
+        source="incident_id", allow_null=True, help_text="The major incident that goes on for it."
+    )
     historic = serializers.BooleanField(help_text="Imported: it has a past, but no clocks.")
     next_due_at = Instant(allow_null=True, help_text="The next deadline of any kind.")
     tier_due_at = Instant(allow_null=True, help_text="When its time at this tier runs out.")

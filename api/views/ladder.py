@@ -2,17 +2,24 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.rules import Verb
 from api.pagination import BY_SEQ, NEWEST
 from api.serializers.bodies import DeescalateBody, EscalateBody, SeqBody, WishBody
-from api.serializers.ladder import EscalationRequestSerializer, EscalationSerializer, NotificationSerializer
+from api.serializers.ladder import (
+    EscalationRequestSerializer,
+    EscalationSerializer,
+    ExplanationSerializer,
+    NotificationSerializer,
+)
 from api.serializers.tickets import ClockSerializer
 from api.views.base import Door, TicketDoor, part, verb
 from escalation import kinds
+from escalation.explaining import explain_ticket
 from escalation.models import Clock, Escalation
 from escalation.models.clocks import LIVE
 from escalation.operations import acknowledge, deescalate, escalate, request_escalation
@@ -171,6 +178,21 @@ class LadderVerbs(TicketDoor):
         ticket = self.ticket(Verb.READ_NOTES)
         rows = for_notifications().filter(ticket=ticket)
         return self.page(self.filter_queryset(rows), NotificationSerializer)
+
+    @extend_schema(
+        operation_id="explain_ticket",
+        summary="Read why a ticket's deadlines are when they are",
+        responses={200: ExplanationSerializer},
+        tags=["tickets"],
+    )
+    @action(detail=True, methods=["get"], url_path="explain")
+    def explain(self, request: Request, pk: int) -> Response:
+        """Where each clock's time comes from, what was counted, and what happens when it is due.
+
+        For those who work tickets.
+        """
+        ticket = self.ticket(Verb.READ_NOTES)
+        return Response(self.show(ExplanationSerializer, explain_ticket(ticket, self.now)))
 
     def _moved(self, escalation: Escalation, *, status: int) -> Response:
         row = for_escalations().get(pk=escalation.pk)

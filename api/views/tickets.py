@@ -17,7 +17,9 @@ from api.parsers import Form, Json
 from api.serializers.bodies import DetailsBody, TicketBody, TicketForm
 from api.serializers.common import sees_inside
 from api.serializers.tickets import TicketDetailSerializer, TicketSerializer
+from api.views.asking import AskingVerbs
 from api.views.conversation import ConversationVerbs, is_form, uploads_of
+from api.views.joining import JoiningVerbs
 from api.views.ladder import LadderVerbs
 from api.views.work import WorkVerbs
 from core.errors import NotAllowed
@@ -37,7 +39,7 @@ _NEW = OpenApiExample(
 )
 
 
-class TicketViews(ViewSetMixin, ConversationVerbs, LadderVerbs, WorkVerbs):
+class TicketViews(ViewSetMixin, ConversationVerbs, LadderVerbs, AskingVerbs, JoiningVerbs, WorkVerbs):
     """Tickets and all that can be done with one."""
 
     queryset = Ticket.objects.none()

@@ -18,6 +18,8 @@ from calendars.rules.windows import (
     zone_named,
 )
 
+LONGEST_HOLIDAY_NAME: Final = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -55,6 +57,8 @@ class Hours:
     date_overrides: DatedWindows = ()
     breaks: DatedWindows = ()
     always: bool = False
+    # What people call some of the holidays, by date; for the reader only.
+    holiday_names: tuple[tuple[date, str], ...] = ()
 
     # Derived, and filled as dates are asked for: the engine starts thousands of clocks on the same few
     # calendars.
@@ -77,11 +81,23 @@ class Hours:
             for on, windows in dated:
                 check_windows(f"{name}.{on}", windows)
             object.__setattr__(self, f"{name.removeprefix('date_')}_by_date", dict(dated))
+        self._check_names()
         if self.always:
             mend = "leave it empty, or turn `always` (round the clock) off"
             for name in ("week", "holidays", "date_overrides", "breaks"):
                 if any(getattr(self, name)):
                     raise BadHours(name, as_mapping(self)[name], mend)
+
+    def _check_names(self) -> None:
+        dates = [day for day, _ in self.holiday_names]
+        if dates != sorted(set(dates)):
+            raise BadHours("holiday_names", [str(day) for day in dates], "name every date once, in order")
+        for day, name in self.holiday_names:
+            if day not in self.holidays:
+                raise BadHours("holiday_names", str(day), "name only dates that are holidays")
+            if not name or len(name) > LONGEST_HOLIDAY_NAME or not name.isprintable() or name != name.strip():
+                mend = f"give a name of 1 to {LONGEST_HOLIDAY_NAME} printable characters, or none"
+                raise BadHours("holiday_names", name, mend)
 
 
 def as_mapping(hours: Hours) -> dict[str, Any]:
@@ -89,6 +105,7 @@ def as_mapping(hours: Hours) -> dict[str, Any]:
 
     `parse` reads it back as equal hours, and equal hours give equal JSON.
     """
+    names = {day.isoformat(): name for day, name in hours.holiday_names}
     return {
         "tz": hours.tz,
         "week": {day: written_windows(windows) for day, windows in zip(WEEKDAYS, hours.week, strict=True)},
@@ -98,6 +115,7 @@ def as_mapping(hours: Hours) -> dict[str, Any]:
         },
         "breaks": {day.isoformat(): written_windows(windows) for day, windows in hours.breaks},
         "always": hours.always,
+        **({"holiday_names": names} if names else {}),
     }
 
 

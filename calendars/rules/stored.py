@@ -18,7 +18,7 @@ from calendars.rules.windows import (
     zone_named,
 )
 
-_FIELDS: Final = ("tz", "week", "holidays", "date_overrides", "breaks", "always")
+_FIELDS: Final = ("tz", "week", "holidays", "date_overrides", "breaks", "always", "holiday_names")
 _TIME: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -27,10 +27,11 @@ def parse(mapping: Mapping[str, Any]) -> Hours:
     """Read opening hours from their JSON form.
 
     {"tz": "Europe/Berlin", "week": {"mon": [["09:00", "17:00"]]}, "holidays": ["2026-12-25"],
-    "date_overrides": {"2026-12-24": [["09:00", "12:00"]]}, "breaks": {...}, "always": false}; all but the
-    zone may be left out. Times are HH:MM or HH:MM:SS, "24:00" ends a day. A window of the week or a break
-    that ends at or before it starts runs overnight and is split at midnight, so its second half is that of
-    the next date (and closed with it). Raises BadHours, naming field, value and mend.
+    "date_overrides": {"2026-12-24": [["09:00", "12:00"]]}, "breaks": {...}, "always": false,
+    "holiday_names": {"2026-12-25": "Christmas Day"}}; all but the zone may be left out. Times are HH:MM or HH:MM:SS,
+    "24:00" ends a day. A window of the week or a break that ends at or before it starts runs overnight and is split
+    at midnight, so its second half is that of the next date (and closed with it). Raises BadHours, naming field,
+    value and mend.
     """
     if not isinstance(mapping, Mapping):
         raise BadHours("hours", mapping, 'give an object such as {"tz": "Europe/Berlin", "week": {...}}')
@@ -52,7 +53,19 @@ def parse(mapping: Mapping[str, Any]) -> Hours:
         date_overrides=_parse_dated("date_overrides", mapping.get("date_overrides", {})),
         breaks=_parse_dated("breaks", mapping.get("breaks", {})),
         always=always,
+        holiday_names=_parse_names(mapping.get("holiday_names", {})),
     )
+
+
+def _parse_names(names: object) -> tuple[tuple[date, str], ...]:
+    if not isinstance(names, Mapping):
+        raise BadHours("holiday_names", names, 'give an object such as {"2026-12-25": "Christmas Day"}')
+    found = []
+    for day, name in names.items():
+        if not isinstance(name, str):
+            raise BadHours(f"holiday_names.{day}", name, "give a text")
+        found.append((_parse_date("holiday_names", day), name))
+    return tuple(sorted(found))
 
 
 def _parse_week(week: object) -> tuple[tuple[Window, ...], ...]:

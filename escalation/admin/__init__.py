@@ -1,5 +1,5 @@
 """Escalation in the admin: paths to edit, their running state to look at."""
 
-from escalation.admin import paths, state
+from escalation.admin import paths, recomputing, state
 
-__all__ = ["paths", "state"]
+__all__ = ["paths", "recomputing", "state"]

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 
 from accounts.models import User
 from calendars.models import Calendar
@@ -18,8 +19,10 @@ from core.panels import panels_for
 from escalation.admin.choices import Choices, conditions_in_words, load_choices
 from escalation.admin.editor import MOST_STEPS, PathEditor, act, initial_spec
 from escalation.admin.forms import PROMISE_LABELS
-from escalation.admin.reading import TICKET_CAP, history_of, lint_path, tickets_on, who_is_told
-from escalation.models import EscalationPath, PathVersion
+from escalation.admin.reading import TICKET_CAP, history_of, tickets_on, who_is_told
+from escalation.admin.recomputing import apply_url
+from escalation.linting import lint_path
+from escalation.models import EscalationPath, PathDoubt, PathVersion
 from escalation.operations.publishing import PathChanged, PathSpec, fingerprint, publish_path, spec_of
 from escalation.rules.lint import Doubt
 from escalation.rules.problems import SEVERITIES
@@ -104,7 +107,7 @@ class EscalationPathAdmin(BelayAdmin):
             spec = self._spec(request, path)
             editor = PathEditor(choices, spec=spec, seen=fingerprint(path) if path is not None else "")
             if path is not None:
-                warnings = lint_path(spec, path_id=path.pk, choices=choices)
+                warnings = lint_path(spec, path_id=path.pk)
         return TemplateResponse(
             request,
             "admin/escalation/path.html",
@@ -174,6 +177,10 @@ class EscalationPathAdmin(BelayAdmin):
             editor.put(refused)
             return None
         self._report(request, path, version)
+        doubts = PathDoubt.objects.filter(path=version.path).count()
+        if doubts:
+            text = "1 thing about it is" if doubts == 1 else f"{doubts} things about it are"
+            messages.warning(request, f"{text} worth a look: see below.")
         return version
 
     def _report(self, request: HttpRequest, before: EscalationPath | None, version: PathVersion) -> None:
@@ -193,10 +200,13 @@ class EscalationPathAdmin(BelayAdmin):
         count = f"{TICKET_CAP} or more" if pinned > TICKET_CAP else str(pinned)
         tickets = f"{count} open {'ticket keeps' if pinned == 1 else 'tickets keep'} running by"
         its = "its" if pinned == 1 else "their"
-        text = f"Version {version.number} is in force. " + (
-            f"{tickets} {its} version." if pinned else "No open ticket runs by an older one."
-        )
-        messages.success(request, text)
+        if not pinned:
+            text = f"Version {version.number} is in force. No open ticket runs by an older one."
+            messages.success(request, text)
+            return
+        offer = f"Apply version {version.number} to {'it' if pinned == 1 else 'them'}…"
+        text = f"Version {version.number} is in force. {tickets} {its} version."
+        messages.success(request, format_html('{} <a href="{}">{}</a>', text, apply_url(path), offer))
 
 
 def _steps(editor: PathEditor, warnings: tuple[Doubt, ...]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What the page of a path shows beside the form: warnings, who would be told, versions, tickets at work."""
+"""What the page of a path shows beside the form: who would be told, versions, tickets at work."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -9,58 +9,15 @@ from core.durations import spoken
 from escalation.admin.choices import Choices, conditions_in_words
 from escalation.admin.forms import CELL_LABELS, CELLS, PROMISE_LABELS
 from escalation.models import EscalationPath, PathVersion, Standing, Step
-from escalation.operations.publishing import specs_of_versions
-from escalation.rules.lint import Doubt, EntryFacts, FallbackFacts, ListFacts, lint
+from escalation.reading import specs_of_versions
 from escalation.rules.problems import SEVERITIES
 from escalation.rules.specs import OF_THE_PATH, PROMISES, TARGETS, PathSpec, PromiseSpec, StepSpec
-from notifications.models import Contact, ContactMethod
 from notifications.queries import Rung, resolve_lists
 from tickets.querysets import OPEN
 
 VERSIONS = 20
 # Counting stops here: "10,000 and more" says enough.
 TICKET_CAP = 10_000
-
-
-def lint_path(spec: PathSpec, *, path_id: int | None, choices: Choices) -> tuple[Doubt, ...]:
-    """Return what is doubtful about a path as its contacts resolve now."""
-    rungs = resolve_lists({pk for step in spec.steps for pk in step.contact_list_ids})
-    lists = {
-        pk: ListFacts(choices.name("contact_lists", pk), tuple(_entry(rung) for rung in found))
-        for pk, found in rungs.items()
-    }
-    return lint(
-        spec, lists=lists, fallback=_fallback(spec.fallback_contact_id), before=_before(spec, path_id)
-    )
-
-
-def _entry(rung: Rung) -> EntryFacts:
-    return EntryFacts(rung.name, rung.reachable, rung.severities, rung.from_round)
-
-
-def _fallback(contact_id: int | None) -> FallbackFacts | None:
-    contact = Contact.objects.filter(pk=contact_id).first() if contact_id is not None else None
-    if contact is None:
-        return None
-    proven = ContactMethod.objects.filter(
-        contact=contact, is_active=True, proven_at__isnull=False, failing_since__isnull=True
-    )
-    return FallbackFacts(
-        name=contact.name,
-        is_person=contact.kind == Contact.Kind.PERSON,
-        proven_methods=proven.count() if contact.is_active else 0,
-    )
-
-
-def _before(spec: PathSpec, path_id: int | None) -> list[tuple[str, Mapping[str, Any]]]:
-    others = EscalationPath.objects.filter(is_active=True, is_default=False, current__isnull=False)
-    rows = others.select_related("current").order_by("position", "pk")
-    mine = (spec.position, path_id if path_id is not None else float("inf"))
-    return [
-        (path.name, path.current.conditions)
-        for path in rows
-        if path.current is not None and path.pk != path_id and (path.position, path.pk) < mine
-    ]
 
 
 @dataclass(frozen=True, slots=True)

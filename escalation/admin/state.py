@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from core.admin import ReadOnlyAdmin
 from core.db import database_now
 from core.panels import register_panel
-from escalation.models import Clock, Escalation, EscalationPath, EscalationRequest, Standing
+from escalation.models import Clock, Escalation, EscalationPath, EscalationRequest, HandoffQuestion, Standing
 from escalation.queries import clocks_of, escalations_of, ladder_of
 from tickets.admin import AT_WORK
 from tickets.models import Service, Ticket
@@ -47,6 +47,7 @@ class StandingAdmin(OfATicket):
         "automatic_steps",
         "allowances",
         "falls",
+        "suspended_at",
         "failures",
         "set_aside_because",
     )
@@ -148,6 +149,29 @@ class RequestAdmin(OfATicket):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Fetch the ticket along."""
         return super().get_queryset(request).select_related("ticket")
+
+
+@admin.register(HandoffQuestion)
+class QuestionAdmin(OfATicket):
+    """What steps asked the senders of their handoffs."""
+
+    section_order = 60
+    list_display = ("pk", "ticket_number", "seq", "asked_by", "asked_to", "asked_at", "state", "answered_by")
+    list_filter = ("state",)
+    list_select_related = ("asked_by", "asked_to", "answered_by")
+    fields = (
+        "ticket",
+        "seq",
+        "asked_by",
+        "asked_to",
+        "lead",
+        "asked_at",
+        "question",
+        "state",
+        "answered_at",
+        "answered_by",
+        "answer",
+    )
 
 
 def _clocks_panel(ticket: Ticket) -> str:

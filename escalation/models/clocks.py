@@ -1,9 +1,13 @@
 """Clocks: one running deadline of one ticket each (DESIGN 1)."""
 
+import datetime as dt
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
 from calendars.models import CalendarVersion
+from core.bulk import make
 from escalation.models.paths import PathVersion, Step
 from tickets.models import Ticket
 
@@ -23,6 +27,7 @@ class Clock(models.Model):
         NEXT_TELLING = "next_telling", "Next telling"
         FOLLOW_UP = "follow_up", "Follow up"
         REQUEST = "request", "Answer to the requester's wish"
+        QUESTION = "question", "Answer to a question sent back"
 
     class State(models.TextChoices):
         RUNNING = "running", "Running"
@@ -86,3 +91,44 @@ class Clock(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in LIVE
+
+
+def new_clock(
+    ticket: Ticket,
+    kind: str,
+    *,
+    seq: int | None,
+    step_id: int | None,
+    path_version_id: int,
+    calendar_version_id: int,
+    budget: dt.timedelta,
+    used: dt.timedelta,
+    since: dt.datetime,
+    recorded_at: dt.datetime,
+    round_number: int,
+) -> Clock:
+    """Return a clock that runs from `since`, not yet written; its instants are still to be computed."""
+    values: dict[str, Any] = {
+        "id": None,
+        "ticket_id": ticket.id,
+        "kind": kind,
+        "state": Clock.State.RUNNING.value,
+        "seq": seq,
+        "round": round_number,
+        "started_at": since,
+        "recorded_at": recorded_at,
+        "budget": budget,
+        "used": used,
+        "running_since": since,
+        "due_at": None,
+        "warn_at": None,
+        "warned_at": None,
+        "fires_at": None,
+        "pauses": [],
+        "calendar_version_id": calendar_version_id,
+        "path_version_id": path_version_id,
+        "step_id": step_id,
+        "fired_at": None,
+        "stopped_at": None,
+    }
+    return make(Clock, values, ticket=ticket)

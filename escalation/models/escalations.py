@@ -28,6 +28,10 @@ class Standing(models.Model):
     falls = models.PositiveIntegerField(default=0)
     # Processing that failed in a row, for the backoff of a ticket set aside.
     failures = models.PositiveIntegerField(default=0)
+    # Since when a major incident goes on for the ticket: what it takes over stands still, nobody is told.
+    suspended_at = models.DateTimeField(null=True)
+    # How often a higher step was asked for help at this seq.
+    consulted = models.PositiveSmallIntegerField(default=0)
     set_aside_because = models.CharField(max_length=500, blank=True)
 
     def __str__(self) -> str:
@@ -61,6 +65,7 @@ class Escalation(models.Model):
         MONITORING = "monitoring", "Monitoring"
         REOPENED = "reopened", "Ticket reopened"
         CHANGED = "changed", "Severity, category, service or organisation changed"
+        MERGED = "merged", "A ticket of a higher tier was merged into it"
         HISTORY = "history", "Imported history"
 
     ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="escalations", db_index=False)

@@ -8,12 +8,16 @@ from escalation.operations.by_hand import (
     grant_request,
     request_escalation,
 )
+from escalation.operations.consulting import Consultation, consult
+from escalation.operations.doubts import record_doubts
 from escalation.operations.first_path import ensure_default_path
 from escalation.operations.history import LoggedMove, LoggedTaking, record_moves
 from escalation.operations.publishing import PathSpec, PromiseSpec, StepSpec, publish_path
+from escalation.operations.sending_back import answer_question, send_back
 
 __all__ = [
     "AlreadyAcknowledged",
+    "Consultation",
     "LoggedMove",
     "LoggedTaking",
     "Moved",
@@ -22,6 +26,8 @@ __all__ = [
     "PromiseSpec",
     "StepSpec",
     "acknowledge",
+    "answer_question",
+    "consult",
     "decline_request",
     "deescalate",
     "ensure_default_path",
@@ -29,6 +35,8 @@ __all__ = [
     "grant_request",
     "pass_on",
     "publish_path",
+    "record_doubts",
     "record_moves",
     "request_escalation",
+    "send_back",
 ]

@@ -170,7 +170,8 @@ def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime
         plan = Plan(work, now=now, actor=contact.user)
         plan.touch(state)
         plan.event(state, kinds.PASSED_ON, {"seq": state.standing.seq, "contact": contact.pk})
-        plan.tellings.append(Telling(state, due_at=state.at(now)))
+        if state.standing.suspended_at is None:
+            plan.tellings.append(Telling(state, due_at=state.at(now)))
         plan.flush()
 
 

@@ -18,7 +18,7 @@ from escalation.rules.paths import StepRule
 from notifications.operations import Message
 from tickets.models import Entry
 from tickets.operations import write_handoff
-from tickets.queries import visible
+from tickets.queries import surviving, visible
 from tickets.timeline import working
 
 # A wish at a step whose matrix gives no acknowledge time is answered within this.
@@ -52,9 +52,10 @@ def escalate(
         )
     with working() as work:
         state = hold_state(work, ticket_id)
-        _check_visible(state, actor)
+        check_visible(state, actor)
         check_seen(state, seen_seq, state.at(now))
-        _check_open(state)
+        check_open(state)
+        _check_not_suspended(state)
         step = _step_above(state, to_position)
         entry = _write_handoff(state, handoff, actor, now)
         plan = Plan(work, now=now, actor=actor)
@@ -94,9 +95,10 @@ def deescalate(
         )
     with working() as work:
         state = hold_state(work, ticket_id)
-        _check_visible(state, actor)
+        check_visible(state, actor)
         check_seen(state, seen_seq, state.at(now))
-        _check_open(state)
+        check_open(state)
+        _check_not_suspended(state)
         if not 1 <= to_position < state.step.position:
             raise Refused(
                 f"Step {to_position} is not below {state.step.name}.",
@@ -148,8 +150,15 @@ def request_escalation(*, ticket_id: int, actor: User, reason: str, now: dt.date
         raise Refused("Please say why it can't wait.", field="reason", value="", mend="A sentence is enough.")
     with working() as work:
         state = hold_state(work, ticket_id)
-        _check_visible(state, actor)
-        _check_open(state)
+        check_visible(state, actor)
+        check_open(state)
+        if state.standing.suspended_at is not None:
+            raise Conflict(
+                "Your ticket is part of a larger incident that is being worked on.",
+                field="ticket",
+                value=ticket_id,
+                mend="Write a reply if there is something we should know.",
+            )
         if state.path.after(state.step) is None:
             raise Conflict(
                 "Your ticket is with the last level already.",
@@ -200,9 +209,10 @@ def grant_request(
     ticket_id = EscalationRequest.objects.values_list("ticket_id", flat=True).get(pk=request_id)
     with working() as work:
         state = hold_state(work, ticket_id)
-        _check_visible(state, actor)
+        check_visible(state, actor)
         request = _open_request(state, request_id)
-        _check_open(state)
+        check_open(state)
+        _check_not_suspended(state)
         entry = _write_handoff(state, handoff, actor, now)
         plan = Plan(work, now=now, actor=actor)
         _answer(plan, state, request, EscalationRequest.State.GRANTED, actor, reason)
@@ -234,7 +244,7 @@ def decline_request(*, request_id: int, actor: User, reason: str, now: dt.dateti
     ticket_id = EscalationRequest.objects.values_list("ticket_id", flat=True).get(pk=request_id)
     with working() as work:
         state = hold_state(work, ticket_id)
-        _check_visible(state, actor)
+        check_visible(state, actor)
         request = _open_request(state, request_id)
         plan = Plan(work, now=now, actor=actor)
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
@@ -312,17 +322,31 @@ def _write_handoff(
     return write_handoff(ticket_id=state.ticket.pk, fields=handoff, actor=actor, now=now)
 
 
-def _check_visible(state: State, actor: User | None) -> None:
+def check_visible(state: State, actor: User | None) -> None:
     """Refuse tickets outside the actor's scope, whatever door they came through."""
     if actor is not None and not visible(actor, state.ticket):
         raise NotAllowed(f"You can't see #{state.ticket.pk}.", field="ticket", value=state.ticket.pk)
 
 
-def _check_open(state: State) -> None:
-    if not state.ticket.is_open:
+def _check_not_suspended(state: State) -> None:
+    if state.standing.suspended_at is not None:
+        incident = state.ticket.incident_id
         raise Conflict(
-            f"#{state.ticket.pk} is {state.ticket.get_status_display().lower()}.",
+            f"#{state.ticket.pk} is linked to major incident #{incident}, which goes on for it.",
             field="ticket",
             value=state.ticket.pk,
-            mend="Reopen it first.",
+            mend=f"Move #{incident}, or unlink this one first.",
+        )
+
+
+def check_open(state: State) -> None:
+    """Refuse what makes sense for an open ticket only. Raises Conflict."""
+    ticket = state.ticket
+    if not ticket.is_open:
+        merged = ticket.merged_into_id is not None
+        raise Conflict(
+            f"#{ticket.pk} {'was merged' if merged else f'is {ticket.get_status_display().lower()}'}.",
+            field="ticket",
+            value=ticket.pk,
+            mend=f"Go on with #{surviving(ticket).pk}." if merged else "Reopen it first.",
         )

@@ -6,6 +6,7 @@ from typing import Any
 from accounts.models import Team, User
 from accounts.queries import active_admins, members_of
 from accounts.rules import Verb
+from escalation.operations.groups import personal_group
 from escalation.operations.state import State
 from notifications.models import Contact, ContactListEntry, Notification
 from notifications.operations import Message, contacts_for
@@ -61,7 +62,7 @@ def reach_users(
                 channel=channel,
                 address=address,
                 context=context,
-                group=f"ticket:{state.ticket.pk}",
+                group=personal_group(state.ticket.pk),
             )
         )
     return messages

@@ -11,7 +11,9 @@ from typing import Any
 
 from accounts.models import User
 from calendars.queries import hours_of
-from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from core.bulk import insert_rows, update_rows
+from escalation.models import Clock, Escalation, EscalationRequest, HandoffQuestion, Standing
+from escalation.models.clocks import new_clock
 from escalation.operations.people import leads_of, reach_users
 from escalation.operations.state import State
 from escalation.operations.telling import Telling, tell
@@ -19,10 +21,74 @@ from escalation.paths import CalendarVersions
 from escalation.rules.clocks import timing, used_until
 from notifications.operations import Message, enqueue, withdraw
 from tickets.models import Event
-from tickets.operations import LadderRow, Placement, place_tickets, set_ladder
+from tickets.operations import LadderRow, Placement, set_ladder
 from tickets.timeline import NewEvent, Work
 
 NEVER = dt.timedelta(0)
+# The columns that a plan writes of each row.
+CHANGING = (
+    "state",
+    "round",
+    "budget",
+    "used",
+    "running_since",
+    "due_at",
+    "warn_at",
+    "warned_at",
+    "fires_at",
+    "pauses",
+    "recorded_at",
+    "started_at",
+    "calendar_version_id",
+    "path_version_id",
+    "fired_at",
+    "stopped_at",
+)
+# A clock that has stopped keeps its instants but the next one.
+STOPPING = ("state", "used", "running_since", "fires_at", "warned_at", "fired_at", "stopped_at")
+GIVEN = (
+    "ticket_id",
+    "kind",
+    "seq",
+    "step_id",
+    *(name for name in CHANGING if name not in ("fired_at", "stopped_at")),
+)
+STANDS = (
+    "version_id",
+    "step_id",
+    "seq",
+    "since",
+    "automatic_steps",
+    "allowances",
+    "falls",
+    "round",
+    "declined",
+    "suspended_at",
+    "consulted",
+)
+CAUSED = (
+    "ticket_id",
+    "seq",
+    "kind",
+    "trigger",
+    "co_triggers",
+    "path_version_id",
+    "from_step_id",
+    "to_step_id",
+    "from_tier",
+    "to_tier",
+    "at",
+    "due_at",
+    "late_by",
+    "actor_id",
+    "handoff_id",
+    "acknowledged_at",
+    "acknowledged_by_id",
+    "acknowledged_contact_id",
+    "acknowledged_via",
+    "historic",
+)
+ANSWERED = ("acknowledged_at", "acknowledged_by_id", "acknowledged_contact_id", "acknowledged_via")
 
 
 @dataclass(slots=True)
@@ -34,11 +100,10 @@ class PersonalMessage:
     to: str  # "lead", "owner" or "both"
     context: Mapping[str, Any]
     # Whoever owns the ticket now: the same plan may move it on to a team where nobody does yet.
-    owner: User | None = field(init=False)
+    owner_id: int | None = field(init=False)
 
     def __post_init__(self) -> None:
-        assignee = self.state.ticket.assignee
-        self.owner = assignee if assignee is not None and assignee.is_active else None
+        self.owner_id = self.state.ticket.assignee_id
 
 
 @dataclass(slots=True)
@@ -62,10 +127,12 @@ class Plan:
     new_clocks: list[Clock] = field(default_factory=list)
     changed_clocks: dict[int, Clock] = field(default_factory=dict)
     overtaken: dict[int, str] = field(default_factory=dict)
+    # Tickets whose open question has no handoff any more.
+    questions_overtaken: set[int] = field(default_factory=set)
 
     def touch(self, state: State) -> State:
         """Note that the state changes, so that its standing and ladder columns are written."""
-        self.touched[state.ticket.pk] = state
+        self.touched[state.ticket.id] = state
         return state
 
     def event(
@@ -96,21 +163,18 @@ class Plan:
         """Start a clock at `since` (UTC); a live one of the same kind is cancelled first."""
         if kind in state.clocks:
             self.stop(state, kind, Clock.State.CANCELLED)
-        clock = Clock(
-            ticket=state.ticket,
-            kind=kind,
-            state=Clock.State.RUNNING,
+        clock = new_clock(
+            state.ticket,
+            kind,
             seq=state.standing.seq if step_bound else None,
-            round=round_number,
-            started_at=since,
-            recorded_at=state.at(self.now),
+            step_id=state.step.id if step_bound else None,
+            path_version_id=state.path.version_id,
+            calendar_version_id=calendar_version_id,
             budget=budget,
             used=used,
-            running_since=since,
-            pauses=[],
-            calendar_version_id=calendar_version_id,
-            path_version_id=state.path.version_id,
-            step_id=state.step.id if step_bound else None,
+            since=since,
+            recorded_at=state.at(self.now),
+            round_number=round_number,
         )
         self.set_timing(state, clock)
         self.new_clocks.append(clock)
@@ -157,11 +221,13 @@ class Plan:
         self.write(state, clock)
         return clock
 
-    def pause(self, state: State, kind: str) -> None:
-        """Pause a running clock; one that is due already has been missed and stays due."""
+    def pause(self, state: State, kind: str, *, missed: bool = False) -> None:
+        """Pause a running clock; one that is due already has been missed and stays due, unless `missed` is given."""
         clock = state.clocks.get(kind)
         at = state.at(self.now)
-        if clock is None or clock.state != Clock.State.RUNNING or (clock.due_at and clock.due_at <= at):
+        if clock is None or clock.state != Clock.State.RUNNING:
+            return
+        if clock.due_at is not None and clock.due_at <= at and not missed:
             return
         clock.used = used_until(
             hours_of(clock.calendar_version_id), since=clock.running_since, used=clock.used, at=at
@@ -196,21 +262,15 @@ class Plan:
     # --- writing --------------------------------------------------------------------------------------------------
 
     def flush(self, *, cause: Event | None = None) -> None:
-        """Write all of it, in an order that the constraints allow."""
+        """Write all of it, in an order that the constraints allow; a statement per table, however many tickets."""
         for item in self.events:
             item.cause = item.cause or cause
         if self.new_standings:
             Standing.objects.bulk_create(self.new_standings)
-        if self.escalations:
-            Escalation.objects.bulk_create(self.escalations)
+        self._write_escalations()
         self._answer_overtaken()
         if self.withdrawn:
             withdraw(groups=self.withdrawn, now=self.now)
-        self.work.record(self.events, actor=self.actor, now=self.now)
-        if self.placements:
-            place_tickets(
-                placements=list(self.placements.values()), actor=self.actor, now=self.now, cause=cause
-            )
         told = tell(self.tellings, now=self.now)
         for telling, clock in told.rescheduled:
             self.set_timing(telling.state, clock)
@@ -219,67 +279,41 @@ class Plan:
             self.stop(telling.state, Clock.Kind.NEXT_TELLING, Clock.State.CANCELLED)
         self._write_clocks()
         self._write_standings()
-        self.messages.extend(told.messages)
+        set_ladder(
+            rows=[ladder_row(state) for state in self.touched.values()],
+            events=self.events,
+            placements=list(self.placements.values()),
+            after=told.events,
+            actor=self.actor,
+            now=self.now,
+            cause=cause,
+        )
         self.messages.extend(self._personal_messages())
-        enqueue(messages=self.messages, now=self.now)
-        self.work.record(told.events, actor=None, now=self.now)
-        set_ladder([ladder_row(state) for state in self.touched.values()])
+        enqueue(messages=self.messages, circulars=told.circulars, now=self.now)
 
     def _write_clocks(self) -> None:
         changed = list(self.changed_clocks.values())
-        if changed:
-            Clock.objects.bulk_update(
-                changed,
-                [
-                    "state",
-                    "round",
-                    "budget",
-                    "used",
-                    "running_since",
-                    "due_at",
-                    "warn_at",
-                    "warned_at",
-                    "fires_at",
-                    "pauses",
-                    "recorded_at",
-                    "started_at",
-                    "calendar_version",
-                    "path_version",
-                    "fired_at",
-                    "stopped_at",
-                ],
-            )
+        update_rows([clock for clock in changed if not clock.is_live], STOPPING)
+        update_rows([clock for clock in changed if clock.is_live], CHANGING)
         # A clock started and stopped in one operation never was.
-        fresh = [clock for clock in self.new_clocks if clock.is_live]
-        if fresh:
-            Clock.objects.bulk_create(fresh)
+        insert_rows([clock for clock in self.new_clocks if clock.is_live], GIVEN)
 
     def _write_standings(self) -> None:
         fresh = {standing.pk for standing in self.new_standings}
-        changed = [state.standing for state in self.touched.values()]
-        if changed and (len(changed) > len(fresh) or any(s.round or s.seq for s in changed)):
-            Standing.objects.bulk_update(
-                changed,
-                [
-                    "version",
-                    "step",
-                    "seq",
-                    "since",
-                    "automatic_steps",
-                    "allowances",
-                    "falls",
-                    "round",
-                    "declined",
-                ],
-            )
-        if self.changed_escalations:
-            Escalation.objects.bulk_update(
-                list(self.changed_escalations.values()),
-                ["acknowledged_at", "acknowledged_by", "acknowledged_contact", "acknowledged_via"],
-            )
+        changed = [
+            state.standing
+            for pk, state in self.touched.items()
+            if pk not in fresh or state.standing.round or state.standing.seq
+        ]
+        update_rows(changed, STANDS)
+
+    def _write_escalations(self) -> None:
+        insert_rows(self.escalations, CAUSED, returning=True)
+        changed = list(self.changed_escalations.values())
+        update_rows(changed, ANSWERED)
 
     def _answer_overtaken(self) -> None:
-        """Close the requesters' wishes of tickets that moved, one statement per outcome."""
+        """Close the requesters' wishes and the questions of tickets that moved, one statement per outcome."""
         by_state: dict[str, list[int]] = {}
         for ticket_id, state in self.overtaken.items():
             by_state.setdefault(state, []).append(ticket_id)
@@ -287,16 +321,23 @@ class Plan:
             EscalationRequest.objects.filter(ticket_id__in=ids, state=EscalationRequest.State.OPEN).update(
                 state=state_name, answered_at=self.now
             )
+        if self.questions_overtaken:
+            HandoffQuestion.objects.filter(
+                ticket_id__in=self.questions_overtaken, state=HandoffQuestion.State.OPEN
+            ).update(state=HandoffQuestion.State.OVERTAKEN, answered_at=self.now)
 
     def _personal_messages(self) -> Iterable[Message]:
         if not self.personal:
             return []
         states = [item.state for item in self.personal]
+        owners = User.objects.filter(is_active=True).in_bulk(
+            {item.owner_id for item in self.personal if item.owner_id is not None}
+        )
         leads = leads_of(states) if any(item.to != "owner" for item in self.personal) else {}
         wanted: list[tuple[PersonalMessage, User | None]] = []
         for item in self.personal:
-            owner = item.owner
-            lead = leads.get(item.state.ticket.pk)
+            owner = owners.get(item.owner_id or 0)
+            lead = leads.get(item.state.ticket.id)
             match item.to:
                 case "owner":
                     wanted.append((item, owner))
@@ -310,7 +351,7 @@ class Plan:
 
 
 def ladder_row(state: State) -> LadderRow:
-    """Return what lists and board sort by; next_telling is nobody's deadline."""
+    """Return what lists and board sort by; next_telling is nobody's deadline, what stands still waits for nobody."""
     dues = [
         clock.due_at
         for kind, clock in state.clocks.items()
@@ -319,8 +360,10 @@ def ladder_row(state: State) -> LadderRow:
     tier_time = state.clocks.get(Clock.Kind.TIER_TIME)
     acknowledge = state.clocks.get(Clock.Kind.ACKNOWLEDGE)
     return LadderRow(
-        ticket_id=state.ticket.pk,
+        ticket_id=state.ticket.id,
         next_due_at=min(dues, default=None),
         tier_due_at=tier_time.due_at if tier_time is not None else None,
-        unacknowledged_since=acknowledge.started_at if acknowledge is not None else None,
+        unacknowledged_since=acknowledge.started_at
+        if acknowledge is not None and acknowledge.running_since is not None
+        else None,
     )

@@ -8,7 +8,8 @@ from calendars.rules import due_business_days, elapsed
 from escalation.models import Clock
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
-from escalation.operations.steps import pauses_now
+from escalation.operations.steps import PAUSED_BY_WAITING, stands_still
+from escalation.rules.recounting import used_anew
 from tickets.models import Ticket
 
 KINDS = (
@@ -17,7 +18,6 @@ KINDS = (
     Clock.Kind.RESOLUTION,
     Clock.Kind.STAKEHOLDER_UPDATE,
 )
-PAUSED_BY_WAITING = (Clock.Kind.RESOLUTION, Clock.Kind.TIER_TIME)
 
 
 def budget_of(state: State, kind: str) -> dt.timedelta | None:
@@ -38,7 +38,7 @@ def start_promise(plan: Plan, state: State, kind: str, *, since: dt.datetime, mi
         return
     version_id = plan.calendars.for_promise(state.path, state.ticket.severity)
     plan.start(state, kind, budget, since=since, calendar_version_id=version_id, round_number=missed)
-    if kind == Clock.Kind.RESOLUTION and pauses_now(state):
+    if stands_still(state, kind):
         plan.pause(state, kind)
 
 
@@ -65,11 +65,10 @@ def start_follow_up(plan: Plan, state: State) -> None:
 
 def apply_waiting(plan: Plan, state: State) -> None:
     """Pause or resume what waiting pauses, and start or end the follow-up, as the status now says."""
-    if pauses_now(state):
-        for kind in PAUSED_BY_WAITING:
+    for kind in PAUSED_BY_WAITING:
+        if stands_still(state, kind):
             plan.pause(state, kind)
-    else:
-        for kind in PAUSED_BY_WAITING:
+        else:
             plan.resume(state, kind)
     if state.ticket.is_waiting:
         start_follow_up(plan, state)
@@ -113,7 +112,7 @@ def resume_resolution(plan: Plan, states: Iterable[State]) -> None:
             clock.pauses = [*clock.pauses, [clock.stopped_at.isoformat(), None]]
         clock.ticket = state.ticket
         plan.run_on(state, clock)
-        if pauses_now(state):
+        if stands_still(state, Clock.Kind.RESOLUTION):
             plan.pause(state, Clock.Kind.RESOLUTION)
 
 
@@ -145,17 +144,14 @@ def recompute(plan: Plan, states: Iterable[State]) -> None:
 def _rebase(plan: Plan, state: State, clock: Clock, budget: dt.timedelta, version_id: int) -> None:
     """Count a live promise anew: from its start, in the calendar that now holds, less its pauses."""
     at = state.at(plan.now)
-    hours = hours_of(version_id)
-    spans = [
-        (dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end) if end else at)
-        for start, end in clock.pauses
-    ]
     running = clock.state == Clock.State.RUNNING
-    until = clock.running_since if running and clock.running_since is not None else at
-    if not running and spans:
-        until = spans[-1][0]
-        spans = spans[:-1]
-    clock.used = elapsed(hours, clock.started_at, max(until, clock.started_at), spans)
+    clock.used = used_anew(
+        hours_of(version_id),
+        started_at=clock.started_at,
+        running_since=clock.running_since if running else None,
+        pauses=pauses_of(clock),
+        at=at,
+    )
     clock.budget = budget
     clock.calendar_version_id = version_id
     clock.path_version_id = state.path.version_id
@@ -163,6 +159,14 @@ def _rebase(plan: Plan, state: State, clock: Clock, budget: dt.timedelta, versio
     if running:
         plan.set_timing(state, clock)
     plan.write(state, clock)
+
+
+def pauses_of(clock: Clock) -> list[tuple[dt.datetime, dt.datetime | None]]:
+    """Return when a clock stood still; the last pause may still last (None)."""
+    return [
+        (dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end) if end else None)
+        for start, end in clock.pauses
+    ]
 
 
 def _make_good(plan: Plan, state: State, kind: str) -> None:

@@ -1,13 +1,21 @@
 """What follows from what happens on tickets: clocks start, stop, pause; paths are chosen; answers acknowledge."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db.models import prefetch_related_objects
 
 from accounts.models import User
 from escalation.models import Clock, Escalation
 from escalation.operations.acknowledging import apply_acknowledgement, takes_ticket
+from escalation.operations.groups import groups_of_step
+from escalation.operations.incidents import leave_news, resume, suspend
+from escalation.operations.merging import (
+    let_go,
+    promises_of,
+    raise_tier,
+    take_over_promises,
+)
 from escalation.operations.people import may_acknowledge_many
 from escalation.operations.plan import Plan
 from escalation.operations.promises import (
@@ -19,7 +27,8 @@ from escalation.operations.promises import (
     start_promise,
     start_promises,
 )
-from escalation.operations.state import State, load_states
+from escalation.operations.sending_back import answer_by_speaking
+from escalation.operations.state import State, load_states, with_assignees
 from escalation.operations.steps import again, begin_step, enter, move, start_tier_time
 from escalation.paths import current_paths, facts_of
 from escalation.rules.paths import choose, entry_step, return_step
@@ -32,9 +41,8 @@ ANSWERS = (kinds.REPLIED, kinds.UPDATED)
 ENGAGES = (kinds.REPLIED, kinds.UPDATED, kinds.NOTED, kinds.HANDED_OFF)
 REPATHS = (kinds.SEVERITY_CHANGED, kinds.FIELD_CHANGED)
 PATH_FIELDS = ("category", "service", "organisation")
-
-
-HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, *REPATHS})
+JOINS = (kinds.MERGED, kinds.LINKED, kinds.UNLINKED)
+HANDLED = frozenset({*ENGAGES, kinds.ASSIGNED, kinds.STATUS_CHANGED, *JOINS, *REPATHS})
 
 
 def react(work: Work, events: Sequence[Event]) -> None:
@@ -46,7 +54,8 @@ def react(work: Work, events: Sequence[Event]) -> None:
     opened = [event for event in live if event.kind == kinds.OPENED]
     if opened:
         _enter_paths(work, opened)
-    rest = [event for event in live if event.kind in HANDLED]
+    leave_news(live)
+    rest = [event for event in live if event.kind in HANDLED and not _is_nobodys(event)]
     states = load_states(work, {event.ticket_id for event in rest}) if rest else {}
     if states:
         reaction = _Reaction(work, rest, states)
@@ -63,33 +72,68 @@ class _Reaction:
         self.cause = events[0]
         self.plan = Plan(work, now=max(event.at for event in events))
         self.plan.calendars.learn([state.path for state in states.values()])
+        self.states = states
+        self.tiers: dict[int, int] = {}
         self.allowed = _who_engages(events, states)
         self.reopened: list[State] = []
         self.repathed: dict[int, State] = {}
         self.rose: set[int] = set()
         self.taken: list[tuple[State, User]] = []
+        self.spoken: list[tuple[Event, State]] = []
+        self.linked: list[State] = []
+        self.unlinked: list[State] = []
+        self.merges: dict[int, list[State]] = {}
 
     def see(self, event: Event, state: State) -> None:
         """Take one event into account."""
         if event.kind in ENGAGES or event.kind == kinds.ASSIGNED:
             _converse(self.plan, state, event)
+            if (
+                Clock.Kind.QUESTION in state.clocks
+                and event.kind in ENGAGES
+                and not event.data.get("automatic")
+            ):
+                self.spoken.append((event, state))
             self._engage(event, state)
+        elif event.kind in JOINS:
+            self._join(event, state)
         elif event.kind == kinds.STATUS_CHANGED:
-            if not state.ticket.is_open:
-                _finish(self.plan, state)
-            elif event.data.get("reopened"):
-                self.reopened.append(state)
-            else:
-                apply_waiting(self.plan, state)
+            self._change_status(event, state)
         elif state.ticket.is_open and _may_change_path(event):
             self.repathed[event.ticket_id] = state
             if event.kind == kinds.SEVERITY_CHANGED and event.data["to"] < event.data["from"]:
                 self.rose.add(event.ticket_id)
 
+    def _change_status(self, event: Event, state: State) -> None:
+        if event.data.get("merged_into"):
+            # What a merged ticket had under way is taken over, not finished.
+            return
+        if not state.ticket.is_open:
+            _finish(self.plan, state)
+        elif event.data.get("reopened"):
+            self.reopened.append(state)
+        else:
+            apply_waiting(self.plan, state)
+
+    def _join(self, event: Event, state: State) -> None:
+        """Note what was merged, linked or unlinked; the survivor's and the incident's own events say nothing more."""
+        if event.kind == kinds.MERGED and "into" in event.data:
+            survivor_id = event.data["into"]
+            self.merges.setdefault(survivor_id, []).append(state)
+            if event.data["was_open"]:
+                self.tiers[survivor_id] = max(self.tiers.get(survivor_id, 0), state.ticket.tier)
+        elif event.kind == kinds.LINKED and "incident" in event.data:
+            self.linked.append(state)
+        elif event.kind == kinds.UNLINKED:
+            self.unlinked.append(state)
+
     def _engage(self, event: Event, state: State) -> None:
         """Take an answer, a note or a taking by those of the step for their acknowledgement."""
         if event.kind == kinds.HANDED_OFF and event.entry.pk == state.current.handoff_id:
             # Written for the step that begins, by whoever sends the ticket there: it answers nothing yet.
+            return
+        if event.data.get("answers"):
+            # Written for those who hold the ticket, by whoever sent it there.
             return
         if (event.ticket_id, event.actor_id) not in self.allowed or state.acknowledged:
             return
@@ -102,12 +146,21 @@ class _Reaction:
 
     def conclude(self) -> None:
         """Write what follows."""
+        if self.spoken:
+            answer_by_speaking(self.plan, self.spoken)
+        offers = self._let_go()
+        if self.linked:
+            suspend(self.plan, self.linked)
+        if self.unlinked:
+            resume(self.plan, self.unlinked)
         if self.reopened:
+            with_assignees(self.reopened)
             resume_resolution(self.plan, self.reopened)
             for state in self.reopened:
                 _return(self.plan, state)
         if self.repathed:
-            _choose_anew(self.plan, list(self.repathed.values()), self.rose)
+            _choose_anew(self.plan, list(self.repathed.values()), self.rose, self.tiers)
+        self._take_over(offers)
         if self.plan.touched:
             self.plan.flush(cause=self.cause)
         for state, user in self.taken:
@@ -119,6 +172,29 @@ class _Reaction:
                     now=self.plan.now,
                     reason="Answered first.",
                 )
+
+    def _let_go(self) -> list[tuple[State, list[Clock]]]:
+        """End what merged tickets had under way; return the promises that their survivors may take over."""
+        offers = []
+        for pk, losers in self.merges.items():
+            if pk in self.states:
+                offers.append((self.states[pk], promises_of(losers)))
+            for state in losers:
+                let_go(self.plan, state)
+        return offers
+
+    def _take_over(self, offers: Sequence[tuple[State, Sequence[Clock]]]) -> None:
+        """Raise survivors to the highest tier, unless choosing their path anew did, and hand over the promises."""
+        for state, _ in offers:
+            if state.ticket.pk in self.tiers and state.ticket.pk not in self.repathed:
+                raise_tier(self.plan, state, self.tiers[state.ticket.pk])
+        if offers:
+            take_over_promises(self.plan, offers)
+
+
+def _is_nobodys(event: Event) -> bool:
+    """Tell whether a ticket was only taken away: nobody acknowledges by that, and every climb does it."""
+    return event.kind == kinds.ASSIGNED and event.data.get("to") is None
 
 
 def _may_change_path(event: Event) -> bool:
@@ -183,9 +259,12 @@ def _converse(plan: Plan, state: State, event: Event) -> None:
 
 
 def _finish(plan: Plan, state: State) -> None:
+    if Clock.Kind.REQUEST in state.clocks:
+        plan.overtaken[state.ticket.pk] = "overtaken"
+    if Clock.Kind.QUESTION in state.clocks:
+        plan.questions_overtaken.add(state.ticket.pk)
     finish(plan, state)
-    plan.withdrawn.add(state.group)
-    plan.overtaken[state.ticket.pk] = "overtaken"
+    plan.withdrawn |= {state.group, *groups_of_step(state.ticket.pk, state.standing.seq)}
     plan.touch(state)
 
 
@@ -211,10 +290,11 @@ def _return(plan: Plan, state: State) -> None:
     start_promise(plan, state, Clock.Kind.STAKEHOLDER_UPDATE, since=at)
 
 
-def _choose_anew(plan: Plan, states: list[State], rose: set[int]) -> None:
+def _choose_anew(plan: Plan, states: list[State], rose: set[int], tiers: Mapping[int, int]) -> None:
     """Choose the path anew and map each ticket to its first step at the same tier or above (DESIGN 3, changes).
 
-    Where the step stays, a risen severity restarts tier_time and acknowledge; lowering un-fires nothing.
+    `tiers` raises some of them further. Where the step stays, a risen severity restarts tier_time and acknowledge;
+    lowering un-fires nothing.
     """
     paths = current_paths()
     tickets: list[Ticket] = [state.ticket for state in states]
@@ -224,8 +304,10 @@ def _choose_anew(plan: Plan, states: list[State], rose: set[int]) -> None:
         facts = facts_of(state.ticket)
         chosen = choose(paths, facts)
         at = state.at(plan.now)
+        tier = max(state.ticket.tier, tiers.get(state.ticket.pk, 0))
+        raised = tier > state.ticket.tier
         if chosen.path_id != state.path.path_id:
-            step = entry_step(chosen, facts, at_least=state.ticket.tier)
+            step = entry_step(chosen, facts, at_least=tier)
             move(
                 plan,
                 state,
@@ -237,14 +319,14 @@ def _choose_anew(plan: Plan, states: list[State], rose: set[int]) -> None:
                 keep_assignee=step.team_id is None or step.team_id == state.ticket.team_id,
             )
             continue
-        step = entry_step(state.path, facts, at_least=state.ticket.tier)
-        if state.ticket.pk in rose and step.position > state.step.position:
+        step = entry_step(state.path, facts, at_least=tier)
+        if (raised or state.ticket.pk in rose) and step.position > state.step.position:
             move(
                 plan,
                 state,
                 step,
                 kind=Escalation.Kind.CLIMB,
-                trigger=Escalation.Trigger.CHANGED,
+                trigger=Escalation.Trigger.MERGED if raised else Escalation.Trigger.CHANGED,
                 begin=at,
             )
         elif state.ticket.pk in rose:

@@ -4,10 +4,11 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import F, prefetch_related_objects
+from django.db import connection
+from django.db.models import prefetch_related_objects
 
+from core.bulk import plain, read_rows, rows_of
 from escalation.models import Clock, Escalation, Standing
-from escalation.models.clocks import LIVE
 from escalation.paths import path_rules
 from escalation.rules.paths import PathRule, StepRule
 from tickets.models import Ticket
@@ -26,12 +27,12 @@ class State:
 
     @property
     def step(self) -> StepRule:
-        return next(step for step in self.path.steps if step.id == self.standing.step_id)
+        return self.path.by_id[self.standing.step_id]
 
     @property
     def group(self) -> str:
         """What this seq's tellings are withdrawn by."""
-        return telling_group(self.ticket.pk, self.standing.seq)
+        return telling_group(self.ticket.id, self.standing.seq)
 
     @property
     def acknowledged(self) -> bool:
@@ -46,25 +47,47 @@ def telling_group(ticket_id: int, seq: int) -> str:
     return f"telling:{ticket_id}:{seq}"
 
 
-def load_states(work: Work, ids: Iterable[int]) -> dict[int, State]:
-    """Return the states of held tickets that stand on a path; four queries however many there are.
+# Where the tickets stand, and the escalation that brought each there.
+_STANDINGS = """
+SELECT {columns}
+FROM escalation_standing s
+JOIN escalation_escalation e ON e.ticket_id = s.ticket_id AND e.seq = s.seq
+WHERE s.ticket_id = ANY(%s::bigint[])
+"""
 
-    Historic tickets have no standing and are left out.
+
+def load_states(work: Work, ids: Iterable[int]) -> dict[int, State]:
+    """Return the states of held tickets that stand on a path; two queries however many there are.
+
+    Historic tickets have no standing and are left out. What a ticket refers to (service, assignee) is not loaded.
     """
-    tickets = {ticket.pk: ticket for ticket in work.lock(ids)}
-    standings = {row.ticket_id: row for row in Standing.objects.filter(ticket_id__in=tickets)}
+    tickets = {ticket.id: ticket for ticket in work.lock(ids)}
+    standings, current = _read_standings(tickets)
     if not standings:
         return {}
-    prefetch_related_objects([tickets[pk] for pk in standings], "service", "organisation", "assignee")
-    rules = path_rules({row.version_id for row in standings.values()})
-    current = {
-        row.ticket_id: row
-        for row in Escalation.objects.filter(ticket_id__in=standings, seq=F("ticket__standing__seq"))
-    }
+    rules = path_rules({row.version_id for row in standings})
     states = {
-        pk: State(ticket=tickets[pk], standing=row, path=rules[row.version_id], current=current[pk])
-        for pk, row in standings.items()
+        row.ticket_id: State(tickets[row.ticket_id], row, rules[row.version_id], escalation)
+        for row, escalation in zip(standings, current, strict=True)
     }
-    for clock in Clock.objects.filter(ticket_id__in=standings, state__in=LIVE):
+    for clock in read_rows(Clock, "ticket_id", states, where="state IN ('running', 'paused')"):
         states[clock.ticket_id].clocks[clock.kind] = clock
     return states
+
+
+def _read_standings(ids: Iterable[int]) -> tuple[list[Standing], list[Escalation]]:
+    names = [f's."{field.column}"' for field in Standing._meta.concrete_fields]  # noqa: SLF001
+    split = len(names)
+    names += [f'e."{field.column}"' for field in Escalation._meta.concrete_fields]  # noqa: SLF001
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDINGS.format(columns=", ".join(names)), [plain(ids)])
+        found = cursor.fetchall()
+    return (
+        rows_of(Standing, [row[:split] for row in found]),
+        rows_of(Escalation, [row[split:] for row in found]),
+    )
+
+
+def with_assignees(states: Iterable[State]) -> None:
+    """Load the assignees of many tickets, in one query."""
+    prefetch_related_objects([state.ticket for state in states], "assignee")

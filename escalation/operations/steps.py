@@ -4,8 +4,10 @@ import datetime as dt
 from collections.abc import Sequence
 
 from accounts.models import User
+from core.bulk import make
 from escalation import kinds
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
+from escalation.operations.groups import consult_group, question_group
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
 from escalation.operations.telling import Telling
@@ -15,6 +17,8 @@ from tickets.models import Entry, Ticket
 from tickets.operations import Placement
 
 STEP_CLOCKS = (Clock.Kind.TIER_TIME, Clock.Kind.ACKNOWLEDGE, Clock.Kind.NEXT_TELLING)
+PAUSED_BY_WAITING = (Clock.Kind.RESOLUTION, Clock.Kind.TIER_TIME)
+SUSPENDED_BY_INCIDENT = (*STEP_CLOCKS, Clock.Kind.STAKEHOLDER_UPDATE)
 
 
 def enter(plan: Plan, ticket: Ticket, path: PathRule, step: StepRule, *, at: dt.datetime) -> State:
@@ -59,8 +63,8 @@ def enter(plan: Plan, ticket: Ticket, path: PathRule, step: StepRule, *, at: dt.
         )
         return state
     if first.transfers or ticket.tier != first.tier:
-        plan.placements[ticket.pk] = Placement(
-            ticket_id=ticket.pk,
+        plan.placements[ticket.id] = Placement(
+            ticket_id=ticket.id,
             tier=first.tier,
             team_id=first.team_id,
             transfer=first.transfers,
@@ -100,12 +104,18 @@ def move(
         plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
     if Clock.Kind.REQUEST in state.clocks:
         plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
-    plan.overtaken[state.ticket.pk] = request_becomes
-    plan.withdrawn.add(state.group)
-
+        plan.overtaken[state.ticket.id] = request_becomes
+    if plan.stop(state, Clock.Kind.QUESTION, Clock.State.CANCELLED) is not None:
+        plan.questions_overtaken.add(state.ticket.id)
+        plan.withdrawn.add(question_group(state.ticket.id, state.standing.seq))
     standing = state.standing
+    # Asked for only where anybody was told: the outbox is looked through for each group.
+    if standing.round:
+        plan.withdrawn.add(state.group)
+    if standing.consulted:
+        plan.withdrawn.add(consult_group(state.ticket.id, standing.seq))
     standing.seq += 1
-    standing.round = 0
+    standing.round = standing.consulted = 0
     standing.declined = []
     standing.since = at
     if path is not None:
@@ -119,22 +129,32 @@ def move(
         standing.allowances += 1
     if kind == Escalation.Kind.FALL:
         standing.falls += 1
-    escalation = Escalation(
+    escalation = make(
+        Escalation,
+        {
+            "id": None,
+            "ticket_id": state.ticket.id,
+            "seq": standing.seq,
+            "kind": kind,
+            "trigger": trigger,
+            "co_triggers": [{"kind": c.kind, "due_at": c.due_at.isoformat()} for c in co_triggers],
+            "path_version_id": state.path.version_id,
+            "from_step_id": before.id,
+            "to_step_id": step.id,
+            "from_tier": before.tier,
+            "to_tier": step.tier,
+            "at": at,
+            "due_at": due_at,
+            "late_by": late_by,
+            "actor_id": actor.pk if actor is not None else None,
+            "handoff_id": handoff.pk if handoff is not None else None,
+            "acknowledged_at": None,
+            "acknowledged_by_id": None,
+            "acknowledged_contact_id": None,
+            "acknowledged_via": "",
+            "historic": False,
+        },
         ticket=state.ticket,
-        seq=standing.seq,
-        kind=kind,
-        trigger=trigger,
-        co_triggers=[{"kind": c.kind, "due_at": c.due_at.isoformat()} for c in co_triggers],
-        path_version_id=state.path.version_id,
-        from_step_id=before.id,
-        to_step_id=step.id,
-        from_tier=before.tier,
-        to_tier=step.tier,
-        at=at,
-        due_at=due_at,
-        late_by=late_by,
-        actor=actor,
-        handoff=handoff,
     )
     state.current = escalation
     plan.escalations.append(escalation)
@@ -151,15 +171,15 @@ def move(
             "to_name": step.name,
             "from_tier": before.tier,
             "to_tier": step.tier,
-            "path_changed": old_path.version_id != state.path.version_id,
+            "path_changed": old_path.path_id != state.path.path_id,
             "due_at": due_at.isoformat() if due_at is not None else None,
             "late_seconds": late_by.total_seconds() if late_by is not None else None,
             "co_triggers": [cause.kind for cause in co_triggers],
         },
         text={"reason": reason.strip()} if reason.strip() else None,
     )
-    plan.placements[state.ticket.pk] = Placement(
-        ticket_id=state.ticket.pk,
+    plan.placements[state.ticket.id] = Placement(
+        ticket_id=state.ticket.id,
         tier=step.tier,
         team_id=step.team_id,
         transfer=step.transfers,
@@ -212,7 +232,10 @@ def clear_acknowledgement(plan: Plan, state: State) -> None:
 
 
 def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
-    """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging)."""
+    """Start the step's clocks with their full budgets and tell its list (DESIGN 3, telling and acknowledging).
+
+    While a major incident goes on for the ticket they stand still and nobody is told.
+    """
     step, ticket = state.step, state.ticket
     plan.calendars.learn([state.path])
     version_id = plan.calendars.for_step(state.path, step, ticket.severity)
@@ -227,6 +250,9 @@ def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
             calendar_version_id=version_id,
             step_bound=True,
         )
+    suspended = state.standing.suspended_at is not None
+    if suspended:
+        plan.pause(state, Clock.Kind.ACKNOWLEDGE, missed=True)
     if step.queue_only:
         return
     if acknowledge is not None or step.rounds > 1 or step.in_turn:
@@ -238,6 +264,9 @@ def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
             calendar_version_id=version_id,
             step_bound=True,
         )
+    if suspended:
+        plan.pause(state, Clock.Kind.NEXT_TELLING, missed=True)
+        return
     plan.tellings.append(Telling(state, begins=True))
 
 
@@ -255,8 +284,15 @@ def start_tier_time(plan: Plan, state: State, begin: dt.datetime) -> None:
         calendar_version_id=plan.calendars.for_step(state.path, step, ticket.severity),
         step_bound=True,
     )
-    if pauses_now(state):
-        plan.pause(state, Clock.Kind.TIER_TIME)
+    if stands_still(state, Clock.Kind.TIER_TIME):
+        plan.pause(state, Clock.Kind.TIER_TIME, missed=state.standing.suspended_at is not None)
+
+
+def stands_still(state: State, kind: str) -> bool:
+    """Tell whether a clock of this kind stands still as the ticket is now: it waits, or an incident goes on for it."""
+    if kind in SUSPENDED_BY_INCIDENT and state.standing.suspended_at is not None:
+        return True
+    return kind in PAUSED_BY_WAITING and pauses_now(state)
 
 
 def pauses_now(state: State) -> bool:

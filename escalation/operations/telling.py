@@ -1,7 +1,7 @@
 """Tell the contact lists of a step: in order, in rounds, and never nobody (DESIGN 3, telling; nobody there)."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,9 @@ from escalation.models import Clock
 from escalation.operations.people import admins_as_contacts
 from escalation.operations.state import State
 from escalation.rules.deciding import begin_at
+from escalation.rules.telling import next_told
 from notifications.models import Notification
-from notifications.operations import Message
+from notifications.operations import Addressee, Circular
 from notifications.queries import Rung, methods_of, resolve_lists
 from tickets.timeline import NewEvent
 
@@ -38,7 +39,7 @@ class Telling:
 class Told:
     """What came of tellings: messages and events to write, clocks to set anew, and tellings that are over."""
 
-    messages: list[Message] = field(default_factory=list)
+    circulars: list[Circular] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
     rescheduled: list[tuple[Telling, Clock]] = field(default_factory=list)
     silent: list[Telling] = field(default_factory=list)
@@ -67,66 +68,84 @@ def tell(tellings: Sequence[Telling], *, now: dt.datetime) -> Told:
     if not wanted:
         return told
     resolved = resolve_lists({list_id for t in wanted for list_id in t.state.step.list_ids})
-    already = _told_so_far([telling.state for telling in wanted])
+    already = _told_so_far(wanted)
+    alike = _Alike()
     nobody: list[tuple[Telling, int]] = []
     for telling in wanted:
-        state, step = telling.state, telling.state.step
-        listed = (rung for list_id in step.list_ids for rung in resolved.get(list_id, ()))
-        rungs = _in_order(rung for rung in listed if rung.contact_id not in state.standing.declined)
-        if not any(
-            rung.reachable and rung.wanted(state.ticket.severity, max(rung.from_round, 1)) for rung in rungs
-        ):
+        state = telling.state
+        key = _alike_key(telling)
+        found = alike.rounds.get(key) if key is not None else None
+        if found is None:
+            found = _find(telling, resolved, already)
+            if key is not None:
+                alike.rounds[key] = found
+        if found.recipients is None:
             nobody.append((telling, state.standing.round if telling.after_dead else _next_round(telling)))
             continue
-        round_number, recipients = _round(telling, rungs, already)
-        if telling.after_dead and round_number > state.standing.round:
+        round_number = state.standing.round + found.rise
+        if telling.after_dead and found.rise:
             if telling.round_dead:
                 nobody.append((telling, state.standing.round))
             continue
-        if not recipients:
+        if not found.recipients:
             told.silent.append(telling)
             continue
-        _write(told, telling, round_number, recipients, now=now, kind=kinds.TELL)
+        _write(told, telling, round_number, found.recipients, alike, now=now, kind=kinds.TELL)
     if nobody:
-        _tell_fallback(told, nobody, now)
+        _tell_fallback(told, nobody, alike, now)
     return told
 
 
-def _round(
-    telling: Telling, rungs: Sequence[Rung], already: dict[tuple[int, int, int], set[int]]
-) -> tuple[int, list[Recipient]]:
-    """Return the round and who is told in it; nobody when the rounds are over."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Who is told next: how many rounds on, and whom; None when nobody of any round can be reached."""
+
+    rise: int
+    recipients: tuple[Recipient, ...] | None
+
+
+@dataclass(slots=True)
+class _Alike:
+    """What tickets in the same situation share: thousands climb to the same step in one batch."""
+
+    rounds: dict[Any, _Found] = field(default_factory=dict)
+    addressees: dict[Any, tuple[Addressee, ...]] = field(default_factory=dict)
+
+
+def _alike_key(telling: Telling) -> Any:
+    """Return what decides who is told, where that is nothing of the ticket's own; else None."""
+    state = telling.state
+    if telling.after_dead or state.standing.declined or (state.step.in_turn and not telling.begins):
+        return None
+    return (
+        state.step.id,
+        state.ticket.severity,
+        _rounds_since_begin(telling),
+        Clock.Kind.ACKNOWLEDGE in state.clocks,
+    )
+
+
+def _find(
+    telling: Telling,
+    resolved: Mapping[int, Sequence[Rung]],
+    already: Mapping[int, Mapping[int, set[int]]],
+) -> _Found:
     state, step = telling.state, telling.state.step
-    severity = state.ticket.severity
-    wants_answer = Clock.Kind.ACKNOWLEDGE in state.clocks
-    current = max(state.standing.round, 1)
     # Rounds rise as long as the ticket is at this seq; conditions count them from when this telling began.
-    base = state.standing.round - _rounds_since_begin(telling)
-
-    def rest_of(number: int) -> list[Rung]:
-        heard = already.get((state.ticket.pk, state.standing.seq, number), set())
-        return [
-            rung
-            for rung in rungs
-            if rung.reachable
-            and rung.wanted(severity, min(number - base, step.rounds))
-            and rung.contact_id not in heard
-        ]
-
-    if step.in_turn and not telling.begins and (left := rest_of(current)):
-        return current, [_recipient(left[0])]
-    first = _next_round(telling)
-    # A round whose conditions leave nobody is passed over at once: no step is silent.
-    highest = max((rung.from_round for rung in rungs), default=1)
-    for number in range(first, first + highest + 1):
-        if not wants_answer and number - base > step.rounds:
-            return number, []
-        left = rest_of(number)
-        if left:
-            return number, [_recipient(rung) for rung in (left[:1] if step.in_turn else left)]
-    # Entries wait for a round beyond the last one: the last round would stay silent for ever.
-    left = [rung for rung in rungs if rung.reachable and rung.wanted(severity, rung.from_round)]
-    return first, [_recipient(rung) for rung in (left[:1] if step.in_turn else left)]
+    found = next_told(
+        step,
+        [rung for list_id in step.list_ids for rung in resolved.get(list_id, ())],
+        severity=state.ticket.severity,
+        wants_answer=Clock.Kind.ACKNOWLEDGE in state.clocks,
+        round_now=state.standing.round,
+        base=state.standing.round - _rounds_since_begin(telling),
+        begins=telling.begins,
+        heard=already.get(state.ticket.id),
+        declined=state.standing.declined,
+    )
+    if found.nobody:
+        return _Found(0, None)
+    return _Found(found.round - state.standing.round, tuple(_recipient(rung) for rung in found.people))
 
 
 def _rounds_since_begin(telling: Telling) -> int:
@@ -142,7 +161,8 @@ def _write(
     told: Told,
     telling: Telling,
     round_number: int,
-    recipients: Sequence[Recipient],
+    recipients: tuple[Recipient, ...],
+    alike: _Alike,
     *,
     now: dt.datetime,
     kind: str,
@@ -158,8 +178,16 @@ def _write(
         clock.budget = state.step.wait
         told.rescheduled.append((telling, clock))
     state.standing.round = round_number
-    for recipient in recipients:
-        told.messages.append(_message(state, round_number, recipient, kind))
+    told.circulars.append(
+        Circular(
+            kind=kind,
+            ticket_id=state.ticket.id,
+            group=state.group,
+            seq=state.standing.seq,
+            round=round_number,
+            addressees=_addressees(state, recipients, alike),
+        )
+    )
     told.events.append(
         NewEvent(
             state.ticket,
@@ -176,34 +204,38 @@ def _write(
     )
 
 
-def _message(state: State, round_number: int, recipient: Recipient, kind: str) -> Message:
-    method_id, channel, address = recipient.methods[0]
-    step = state.step
-    return Message(
-        kind=kind,
-        ticket_id=state.ticket.pk,
-        group=state.group,
-        seq=state.standing.seq,
-        round=round_number,
-        contact_id=recipient.contact_id,
-        user_id=recipient.user_id,
-        method_id=method_id,
-        channel=channel,
-        address=address,
-        context={
+def _addressees(state: State, recipients: tuple[Recipient, ...], alike: _Alike) -> tuple[Addressee, ...]:
+    step, current = state.step, state.current
+    key = (recipients, step.id, current.trigger, current.kind, current.from_tier, current.handoff_id)
+    found = alike.addressees.get(key)
+    if found is None:
+        context = {
             "step_position": step.position,
             "step_name": step.name,
             "tier": step.tier,
-            "instructions": recipient.instructions,
-            "trigger": state.current.trigger,
-            "kind": state.current.kind,
-            "from_tier": state.current.from_tier,
-            "handoff_entry": state.current.handoff_id,
-        },
-    )
+            "trigger": current.trigger,
+            "kind": current.kind,
+            "from_tier": current.from_tier,
+            "handoff_entry": current.handoff_id,
+        }
+        found = tuple(
+            Addressee(
+                contact_id=recipient.contact_id,
+                user_id=recipient.user_id,
+                method_id=recipient.methods[0][0],
+                channel=recipient.methods[0][1],
+                address=recipient.methods[0][2],
+                context=context | {"instructions": recipient.instructions},
+            )
+            for recipient in recipients
+        )
+        alike.addressees[key] = found
+    return found
 
 
-def _tell_fallback(told: Told, nobody: Sequence[tuple[Telling, int]], now: dt.datetime) -> None:
+def _tell_fallback(
+    told: Told, nobody: Sequence[tuple[Telling, int]], alike: _Alike, now: dt.datetime
+) -> None:
     """Tell the fallback contact, at the top the admins too; a step without anybody goes on record."""
     with_admins = any(_tells_admins(telling) for telling, _ in nobody)
     admins = admins_as_contacts() if with_admins else []
@@ -233,7 +265,7 @@ def _tell_fallback(told: Told, nobody: Sequence[tuple[Telling, int]], now: dt.da
             if recipients:
                 break
         if recipients:
-            _write(told, telling, round_number, recipients, now=now, kind=kinds.TELL_FALLBACK)
+            _write(told, telling, round_number, tuple(recipients), alike, now=now, kind=kinds.TELL_FALLBACK)
             continue
         state = telling.state
         told.events.append(
@@ -257,30 +289,20 @@ def _tells_admins(telling: Telling) -> bool:
     return telling.fallback_dead or telling.state.path.after(telling.state.step) is None
 
 
-def _told_so_far(states: Sequence[State]) -> dict[tuple[int, int, int], set[int]]:
-    """Return who was told per (ticket, seq, round), for the steps that tell one after another."""
-    ids = [state.ticket.pk for state in states if state.step.in_turn]
-    found: dict[tuple[int, int, int], set[int]] = {}
-    if ids:
+def _told_so_far(tellings: Sequence[Telling]) -> dict[int, dict[int, set[int]]]:
+    """Return who was told per ticket and round of the present seq, for the steps that tell one after another."""
+    # A telling that begins opens a round in which nobody was told yet.
+    states = [telling.state for telling in tellings if telling.state.step.in_turn and not telling.begins]
+    found: dict[int, dict[int, set[int]]] = {}
+    if states:
         seqs = {state.ticket.pk: state.standing.seq for state in states}
-        rows: Any = Notification.objects.filter(ticket_id__in=ids, round__isnull=False).values_list(
+        rows: Any = Notification.objects.filter(ticket_id__in=seqs, round__isnull=False).values_list(
             "ticket_id", "seq", "round", "contact_id"
         )
         for ticket_id, seq, round_number, contact_id in rows:
             if seq == seqs[ticket_id]:
-                found.setdefault((ticket_id, seq, round_number), set()).add(contact_id)
+                found.setdefault(ticket_id, {}).setdefault(round_number, set()).add(contact_id)
     return found
-
-
-def _in_order(rungs: Iterable[Rung]) -> list[Rung]:
-    """Return the rungs in list order, each contact once."""
-    seen: set[int] = set()
-    ordered = []
-    for rung in rungs:
-        if rung.contact_id not in seen:
-            seen.add(rung.contact_id)
-            ordered.append(rung)
-    return ordered
 
 
 def _recipient(rung: Rung) -> Recipient:

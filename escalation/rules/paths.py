@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -71,6 +72,10 @@ class PathRule:
     conditions: Mapping[str, Any]
     steps: tuple[StepRule, ...]
     promises: Mapping[int, Promises]
+
+    @cached_property
+    def by_id(self) -> Mapping[int, StepRule]:
+        return {step.id: step for step in self.steps}
 
     def step(self, position: int) -> StepRule:
         """Return the step at `position` (from 1). Raises IndexError."""

@@ -3,12 +3,17 @@
 import smtplib
 import threading
 import time
+from email import message_from_bytes
+from email.message import Message
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.smtp import EmailBackend
+from django.core.mail.message import MIMEMixin
 
 from notifications.channels.base import Envelope, Failed, FailedForGood
+from notifications.channels.mime import address, write_mail
 
 # One open connection per worker thread: opening one per message is what makes mail slow.
 _local = threading.local()
@@ -22,21 +27,17 @@ def send_email(envelope: Envelope) -> str:
     Raises FailedForGood when the server refuses the recipient or the message (5xx), Failed for all else that may
     pass by itself.
     """
-    headers = {"Message-ID": envelope.key, "Auto-Submitted": "auto-generated", "X-Belay-Key": envelope.key}
-    if envelope.thread:
-        headers["References"] = headers["In-Reply-To"] = envelope.thread
-    message = EmailMultiAlternatives(
-        subject=envelope.subject,
-        body=envelope.text,
-        from_email=settings.DEFAULT_FROM_EMAIL,
-        to=[envelope.address],
-        headers=headers,
-        connection=_connection(),
-    )
-    if envelope.html:
-        message.attach_alternative(envelope.html, "text/html")
     try:
-        message.send()
+        mail = _Mail(envelope)
+    except ValueError as error:
+        # Header injection, and addresses that can't be encoded.
+        raise FailedForGood(f"not a message that can be sent: {error}") from error
+    connection = _connection()
+    try:
+        if isinstance(connection, EmailBackend) and connection.connection is not None:
+            connection.connection.sendmail(mail.sender, [mail.recipient], mail.content)
+        else:
+            connection.send_messages([mail])
     except smtplib.SMTPRecipientsRefused as error:
         _hang_up()
         code, answer = next(iter(error.recipients.values()))
@@ -44,13 +45,40 @@ def send_email(envelope: Envelope) -> str:
     except smtplib.SMTPResponseException as error:
         _hang_up()
         raise _failure(error.smtp_code, error.smtp_error) from error
-    except ValueError as error:
-        # Django refuses header injection and addresses that can't be encoded.
-        raise FailedForGood(f"not a message that can be sent: {error}") from error
     except (OSError, smtplib.SMTPException) as error:
         _hang_up()
         raise Failed(f"{type(error).__name__}: {error}") from error
     return "accepted"
+
+
+class _Mail(EmailMessage):
+    """A mail that is written down already; what Django's backends ask of one."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        super().__init__(
+            subject=envelope.subject, from_email=settings.DEFAULT_FROM_EMAIL, to=[envelope.address]
+        )
+        sender, self.recipient = address(settings.DEFAULT_FROM_EMAIL), address(envelope.address)
+        headers = {
+            "From": sender,
+            "To": self.recipient,
+            "Subject": envelope.subject,
+            "Message-ID": envelope.key,
+            "Auto-Submitted": "auto-generated",
+            "X-Belay-Key": envelope.key,
+        }
+        if envelope.thread:
+            headers["References"] = headers["In-Reply-To"] = envelope.thread
+        self.sender = sender
+        self.content = write_mail(headers=headers, text=envelope.text, html=envelope.html)
+
+    def message(self) -> Message:  # type: ignore[override]
+        """Return it for a backend that prints or stores it."""
+        return message_from_bytes(self.content, _Parsed)
+
+
+class _Parsed(MIMEMixin, Message):  # type: ignore[misc]  # as Django mixes it into its own
+    """A mail as Django's backends write it out."""
 
 
 def _connection() -> BaseEmailBackend:
@@ -72,7 +100,11 @@ def _hang_up() -> None:
     """Drop the connection after any failure: its state is not known, the next message opens a new one."""
     connection: BaseEmailBackend | None = getattr(_local, "connection", None)
     _local.connection = None
-    if connection is not None:
+    if isinstance(connection, EmailBackend) and connection.connection is not None:
+        # No goodbye: a server that hangs would keep us waiting for its answer once more.
+        connection.connection.close()
+        connection.connection = None
+    elif connection is not None:
         try:
             connection.close()
         except (OSError, smtplib.SMTPException):

@@ -1,6 +1,7 @@
 """Who is told, and the outbox of what they are told."""
 
 from notifications.models.contacts import Contact, ContactList, ContactListEntry, ContactMethod
+from notifications.models.measures import Measure
 from notifications.models.outbox import Delivery, Notification, TickRecord
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "ContactListEntry",
     "ContactMethod",
     "Delivery",
+    "Measure",
     "Notification",
     "TickRecord",
 ]

@@ -14,6 +14,7 @@ class Notification(models.Model):
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
         SENDING = "sending", "Sending"
+        FOLDED = "folded", "In a digest"
         SENT = "sent", "Sent"
         DEAD = "dead", "Dead letter"
         WITHDRAWN = "withdrawn", "Withdrawn"
@@ -43,7 +44,11 @@ class Notification(models.Model):
     address = models.CharField(max_length=254)
     # What the message is rendered from when it is sent.
     context = models.JSONField(default=dict)
-    message_id = models.CharField(max_length=120, unique=True)
+    message_id = models.CharField(max_length=120)
+    # The digest that carries or carried this row; at most one in its life, after that it goes singly.
+    folded_into = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="folded", db_index=False
+    )
 
     state = models.CharField(max_length=9, choices=State, default=State.PENDING)
     created_at = models.DateTimeField()
@@ -67,8 +72,10 @@ class Notification(models.Model):
                 name="one_telling_per_round",
                 nulls_distinct=False,
             ),
+            # Not `unique=True`, which brings a second index for searches by prefix.
+            models.UniqueConstraint(fields=["message_id"], name="one_notification_per_message_id"),
             models.CheckConstraint(
-                condition=Q(state__in=("pending", "sending", "sent", "dead", "withdrawn")),
+                condition=Q(state__in=("pending", "sending", "folded", "sent", "dead", "withdrawn")),
                 name="notification_state_known",
             ),
             models.CheckConstraint(
@@ -76,12 +83,25 @@ class Notification(models.Model):
                 | (~Q(state="sending") & Q(lease_token__isnull=True, lease_until__isnull=True)),
                 name="notification_leased_while_sending",
             ),
+            models.CheckConstraint(
+                condition=~Q(state="folded") | Q(folded_into__isnull=False),
+                name="notification_folded_into_a_digest",
+            ),
         )
         indexes = (
             models.Index(fields=["due_at", "id"], condition=Q(state="pending"), name="outbox_due"),
             models.Index(fields=["lease_until", "id"], condition=Q(state="sending"), name="outbox_leased"),
             models.Index(
-                fields=["group"], condition=Q(state__in=("pending", "sending")), name="outbox_by_group"
+                fields=["group"],
+                condition=Q(state__in=("pending", "sending", "folded")),
+                name="outbox_by_group",
+            ),
+            models.Index(
+                fields=["folded_into", "id"], condition=Q(folded_into__isnull=False), name="outbox_folded"
+            ),
+            # How much went to an address lately, and the digest that is open for it.
+            models.Index(
+                fields=["contact", "sent_at"], condition=Q(sent_at__isnull=False), name="outbox_sent"
             ),
             models.Index(
                 fields=["dead_at", "id"],
@@ -120,6 +140,9 @@ class TickRecord(models.Model):
     completed_at = models.DateTimeField()
     started_at = models.DateTimeField()
     runs = models.PositiveBigIntegerField(default=0)
+    # Who completed the last one, and how many of all were the pacemaker's: each of those is an intervention.
+    ticked_by = models.CharField(max_length=20, default="worker")
+    pacemaker_runs = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"{self.name} at {self.completed_at:%H:%M:%S}"

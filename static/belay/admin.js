@@ -9,6 +9,39 @@
     theme.addEventListener("change", () => theme.form.submit());
   }
 
+  // Another country has other parts and kinds of days: they come with the page.
+  const country = document.querySelector("#holiday-choice select[name=country]");
+  if (country) country.addEventListener("change", () => country.form.submit());
+
+  // A job under way: its part of the page is fetched again each second. The keyboard stays where it is.
+  const follow = async () => {
+    const job = $("job");
+    const address = job && job.dataset.live;
+    if (!address) return;
+    try {
+      const answer = await fetch(address, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("job");
+      if (!fresh) return; // signed out meanwhile: the next click says so
+      if (fresh.dataset.state === job.dataset.state) {
+        $("job-progress").replaceWith(fresh.querySelector("#job-progress"));
+      } else {
+        const held = job.contains(document.activeElement);
+        // The heading stays the same element, so that a screen reader hears what it says now.
+        const said = $("job-said"), words = fresh.querySelector("#job-said");
+        const text = words.textContent;
+        job.replaceWith(fresh);
+        words.replaceWith(said);
+        said.textContent = text;
+        if (held) said.focus();
+      }
+    } catch {
+      // Try again: the server is restarted, the network is away.
+    }
+    setTimeout(follow, 1000);
+  };
+  if ($("job")) setTimeout(follow, 1000);
+
   const form = $("path-form");
   if (!form) return;
   let dirty = form.hasAttribute("data-dirty");

@@ -20,7 +20,11 @@
     ($("#sheet-error", sheet) || $("[autofocus]", sheet))?.focus();
     sheet.scrollTop = 0;
   });
-  if (sheet) sheet.addEventListener("close", () => (sheet.innerHTML = ""));
+  sheet?.addEventListener("close", () => {
+    sheet.innerHTML = "";
+    // The browser gives the focus back to the very link, which a refresh may have replaced meanwhile.
+    if (document.activeElement === document.body) document.getElementById(sheet.dataset.opener)?.focus();
+  });
 
   // --- after a verb: everything that shows the ticket is fetched again, the composer is left alone -------------------
   const refresh = () => $("#conversation")?.dispatchEvent(new CustomEvent("live"));

@@ -20,6 +20,10 @@ AGENTS_DO = {
     "escalate",
     "deescalate",
     "acknowledge",
+    "consult",
+    "send_back",
+    "merge",
+    "link",
     "watch",
 }
 MAY = {

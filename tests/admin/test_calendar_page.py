@@ -52,11 +52,13 @@ def test_hours_are_written_as_people_write_them(house: House, admin: Client) -> 
     assert written["week"]["fri"] == [["22:00", "24:00"]]
     assert written["week"]["sat"] == [["00:00", "06:00"]]
     assert written["holidays"] == ["2026-12-25", "2027-01-01"]
+    assert written["holiday_names"] == {"2026-12-25": "Christmas"}
     assert written["date_overrides"] == {"2026-12-24": [["09:00", "12:00"]], "2026-12-27": []}
     assert written["breaks"] == {"2026-06-05": [["14:00", "16:00"]]}
     page = answer.content.decode()
     assert "Monday 09:00-17:00 → 09:00-12:00, 13:00-17:30" in page
-    assert "holiday 2026-12-25 added" in page
+    assert "holiday 2026-12-25 Christmas added" in page
+    assert read_form(answer, "calendar-form")["holidays"] == ["2026-12-25 Christmas\n2027-01-01"]
 
 
 def test_saving_the_page_untouched_makes_no_version(house: House, admin: Client) -> None:
@@ -76,6 +78,7 @@ def test_saving_the_page_untouched_makes_no_version(house: House, admin: Client)
         ({"tz": ["Europe/Berlyn"]}, "tz", "is it Europe/Berlin"),
         ({"holidays": ["2026-02-30"]}, "holidays", "2026-02-30"),
         ({"holidays": ["Christmas"]}, "holidays", "YYYY-MM-DD"),
+        ({"holidays": ["2026-12-25 " + "x" * 201]}, "holidays", "1 to 200 printable characters"),
         ({"breaks": ["2026-06-05 14:00"]}, "breaks", "is no window"),
         ({"date_overrides": ["2026-06-05 9-10\n2026-06-05 11-12"]}, "date_overrides", "stands twice"),
         ({"always": ["on"]}, "always", "Leave it empty"),

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from escalation.rules.lint import EntryFacts, FallbackFacts, ListFacts, implies, lint, telling_time
+from escalation.rules.lint import (
+    CalendarFacts,
+    Doubt,
+    EntryFacts,
+    FallbackFacts,
+    ListFacts,
+    at_least,
+    implies,
+    lint,
+    telling_time,
+)
 from escalation.rules.problems import problems_of
 from escalation.rules.specs import PathSpec, PromiseSpec, StepSpec
 
@@ -16,7 +26,7 @@ LISTS = {
     7: ListFacts("On call", (EntryFacts("Ilse", reachable=True), EntryFacts("Tomas", reachable=True))),
     8: ListFacts("Nobody home", (EntryFacts("Gone", reachable=False),)),
 }
-PROVEN = FallbackFacts("Ilse", is_person=True, proven_methods=2)
+PROVEN = FallbackFacts("Omar", is_person=True, proven_methods=2)
 
 
 def step(**changes: Any) -> StepSpec:
@@ -113,10 +123,7 @@ def test_all_problems_are_found_at_once() -> None:
     [
         (
             {"steps": (step(targets=dict.fromkeys((1, 2, 3), (10 * MIN, 60 * MIN))),)},
-            [
-                ("severity_without_targets", "steps.1.targets.4.work_within"),
-                ("top_without_work_time", "steps.1.targets.4.work_within"),
-            ],
+            [("severity_without_targets", "steps.1.targets.4.work_within")],
         ),
         (
             {"promises": dict.fromkeys((1, 2, 3), PromiseSpec(resolution=MIN))},
@@ -149,7 +156,14 @@ def test_all_problems_are_found_at_once() -> None:
             },
             [("rounds_do_not_fit", "steps.1.targets.1.acknowledge_within")],
         ),
-        ({"steps": (step(), step(name="Core", skip_when={}))}, [("step_unreachable", "steps.2.skip_when")]),
+        # Skipping says where a ticket starts: what lies above is climbed to all the same.
+        ({"steps": (step(), step(name="Core", skip_when={}), step(name="Top"))}, []),
+        (
+            {"steps": (step(skip_when={}), step(name="Core", skip_when={}), step(name="Top"))},
+            [("step_unreachable", "steps.1.skip_when"), ("step_unreachable", "steps.2.skip_when")],
+        ),
+        # Somebody has to be the last one, skipped or not.
+        ({"steps": (step(skip_when={}),)}, []),
         (
             {"conditions": {"severities": [1]}, "steps": (step(skip_when={"severities": [1, 2]}), step())},
             [("step_unreachable", "steps.1.skip_when")],
@@ -179,9 +193,238 @@ def test_a_list_that_reaches_nobody_at_one_severity_is_told_with_that_severity()
     assert "at SEV4" in doubt.message
 
 
-def test_an_entry_told_only_after_the_last_round_reaches_nobody() -> None:
+def only(**changes: Any) -> Doubt:
+    """Return the one doubt about a path of a desk and the step that is changed."""
+    facts: dict[str, Any] = {
+        "lists": changes.pop("lists", LISTS),
+        "fallback": changes.pop("fallback", PROVEN),
+    }
+    (doubt,) = lint(path(**changes), **facts)
+    return doubt
+
+
+@pytest.mark.parametrize(
+    ("acknowledge", "level", "words"),
+    [
+        (10 * MIN, "warning", "from round 5 on."),
+        (None, "error", "from round 5 on: the fallback contact is told instead."),
+    ],
+)
+def test_an_entry_told_only_after_the_last_round_is_never_told_as_planned(
+    acknowledge: dt.timedelta | None, level: str, words: str
+) -> None:
     late = {7: ListFacts("On call", (EntryFacts("Ilse", reachable=True, from_round=5),))}
-    assert ("step_nobody_answers", "steps.2.contact_list_ids") in doubts(path(), lists=late)
+    steps = (step(tier=1), step(targets=dict.fromkeys(ALL, (acknowledge, 60 * MIN))))
+    doubts_found = lint(path(steps=steps), lists=late, fallback=PROVEN)
+    last = doubts_found[-1]
+    assert (last.code, last.level, last.field) == ("entry_beyond_rounds", level, "steps.2.rounds")
+    assert last.message.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ((), "its contact lists are empty"),
+        (
+            (EntryFacts("Ilse", reachable=True, failing=True),),
+            "what is sent to those on its contact lists fails",
+        ),
+        ((EntryFacts("Ilse", reachable=False),), "no entry of its contact lists can be told"),
+    ],
+)
+def test_a_step_that_reaches_nobody_says_why_and_who_is_told_instead(
+    entries: tuple[EntryFacts, ...], words: str
+) -> None:
+    found = lint(path(), lists={7: ListFacts("On call", entries)}, fallback=PROVEN)
+    assert (found[0].code, found[0].level) == ("step_nobody_answers", "error")
+    assert words in found[0].message
+    assert "The fallback “Omar” is told instead." in found[0].message
+    gone = replace(PROVEN, unreachable="is switched off")
+    found = lint(path(), lists={7: ListFacts("On call", entries)}, fallback=gone)
+    assert "The fallback “Omar” is not there either." in found[0].message
+
+
+def test_an_empty_list_beside_one_with_people_is_told_once() -> None:
+    spec = path(steps=(step(contact_list_ids=(9, 7)), step(name="Top", contact_list_ids=(7, 9))))
+    found = lint(spec, lists={**LISTS, 9: ListFacts("Empty", ())}, fallback=PROVEN)
+    assert [(doubt.code, doubt.level, doubt.field) for doubt in found] == [
+        ("list_empty", "warning", "steps.1.contact_list_ids")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "words"),
+    [
+        (
+            EntryFacts("Lead of Core", reachable=False, why="Core has no lead", mend="Name one."),
+            "contact_without_method",
+            "Lead of Core on “On call” can't be told: Core has no lead.",
+        ),
+        (
+            EntryFacts("Ann", reachable=True, failing=True, why="every message fails, since 1 May 2026"),
+            "contact_failing",
+            "Ann on “On call” can't be told: every message fails, since 1 May 2026.",
+        ),
+    ],
+)
+def test_somebody_who_cannot_be_told_is_named_with_the_reason(
+    entry: EntryFacts, code: str, words: str
+) -> None:
+    lists = {7: ListFacts("On call", (EntryFacts("Tomas", reachable=True), entry))}
+    doubt = only(lists=lists)
+    assert (doubt.code, doubt.level, doubt.message) == (code, "warning", words)
+    assert doubt.mend == entry.mend
+
+
+# --- a loop of fallbacks ------------------------------------------------------------------------------------------
+
+OMAR = EntryFacts("Omar", reachable=True)
+ILSE = EntryFacts("Ilse", reachable=True)
+
+
+@pytest.mark.parametrize(
+    ("entries", "loops"),
+    [
+        ((OMAR,), True),
+        # Whoever can't be told is no help beside him.
+        ((OMAR, EntryFacts("Gone", reachable=False)), True),
+        ((OMAR, EntryFacts("Deaf", reachable=True, failing=True)), True),
+        # A role that is Omar himself today.
+        ((EntryFacts("Lead of Core", reachable=True, person="Omar"), OMAR), True),
+        ((OMAR, ILSE), False),
+        ((OMAR, replace(ILSE, from_round=2)), False),
+        ((ILSE,), False),
+        ((replace(OMAR, reachable=False),), False),
+    ],
+)
+def test_a_fallback_is_a_loop_where_everybody_it_stands_in_for_is_itself(
+    entries: tuple[EntryFacts, ...], loops: bool
+) -> None:
+    spec = path(steps=(step(), step(name="Top", contact_list_ids=(9,))))
+    found = lint(
+        spec, lists={7: ListFacts("On call", entries), 9: ListFacts("Top", (ILSE,))}, fallback=PROVEN
+    )
+    assert [(d.level, d.field) for d in found if d.code == "fallback_loop"] == (
+        [("error", "steps.1.contact_list_ids")] if loops else []
+    )
+
+
+def test_a_loop_at_the_top_is_less_bad_because_the_admins_are_told_too() -> None:
+    doubt = only(lists={7: ListFacts("On call", (OMAR,))})
+    assert (doubt.code, doubt.level, doubt.step) == ("fallback_loop", "warning", 2)
+
+
+def test_a_loop_at_one_severity_is_told_with_that_severity() -> None:
+    lists = {7: ListFacts("On call", (OMAR, replace(ILSE, severities=frozenset({1, 2, 3}))))}
+    doubt = only(lists=lists)
+    assert (doubt.code, doubt.severity) == ("fallback_loop", 4)
+    assert "at SEV4 reaches only Omar" in doubt.message
+
+
+# --- where a ticket would stay ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("on_due", "promise", "level", "words"),
+    [
+        ("climb", PromiseSpec(resolution=MIN), "warning", "only a missed service target moves a ticket on"),
+        ("tell_lead", PromiseSpec(resolution=MIN), "error", "stays until somebody moves it"),
+        ("climb", PromiseSpec(first_response=MIN), "error", "stays until somebody moves it"),
+    ],
+)
+def test_a_step_without_any_time_holds_tickets_for_ever(
+    on_due: str, promise: PromiseSpec, level: str, words: str
+) -> None:
+    desk = step(name="Desk", tier=1, contact_list_ids=(), targets=dict.fromkeys((1, 2, 3), (None, 60 * MIN)))
+    doubt = only(steps=(desk, step()), promises=dict.fromkeys(ALL, promise), on_resolution_due=on_due)
+    assert (doubt.code, doubt.level, doubt.field) == (
+        "step_without_clock",
+        level,
+        "steps.1.targets.4.work_within",
+    )
+    assert words in doubt.message
+
+
+def test_a_severity_that_skips_a_step_needs_no_time_there() -> None:
+    desk = step(
+        name="Desk",
+        tier=1,
+        contact_list_ids=(),
+        skip_when={"severities": [1]},
+        targets=dict.fromkeys((2, 3, 4), (None, 60 * MIN)),
+    )
+    assert doubts(path(steps=(desk, step()))) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "level"),
+    [
+        ({"contact_list_ids": ()}, "top_tells_nobody", "error"),
+        ({"targets": dict.fromkeys(ALL, (10 * MIN, None))}, "top_without_work_time", "warning"),
+        (
+            {"targets": {**dict.fromkeys((1, 2, 3), (10 * MIN, 60 * MIN)), 4: (None, None)}},
+            "top_without_work_time",
+            "error",
+        ),
+    ],
+)
+def test_the_last_step_must_go_on_telling_somebody(last: dict[str, Any], code: str, level: str) -> None:
+    doubt = only(steps=(step(), step(name="Top", **last)))
+    assert (doubt.code, doubt.level) == (code, level)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        # 0, 2, 4, 6 and 8 min fit into ten; the sixth round does not.
+        ({"rounds": 6}, "its last round begins only after 10 min, as the step begins anew after 10 min"),
+        (
+            {"telling": "in_turn", "wait": 10 * MIN},
+            "Tomas is never told, as the step begins anew after 10 min",
+        ),
+    ],
+)
+def test_rounds_beyond_the_time_to_acknowledge_say_who_is_not_told(
+    changes: dict[str, Any], words: str
+) -> None:
+    doubt = only(steps=(step(**changes),))
+    assert (doubt.code, doubt.severity) == ("rounds_do_not_fit", None)
+    assert words in doubt.message
+    assert "SEV1, SEV2, SEV3 and SEV4" in doubt.message
+
+
+# --- nights -------------------------------------------------------------------------------------------------------
+
+OFFICE, ALWAYS = CalendarFacts("Office hours", always=False), CalendarFacts("24x7", always=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [("sev1_waits_for_morning", "sev1_round_the_clock")]),
+        ({"sev1_round_the_clock": True}, []),
+        ({"conditions": {"severities": [2, 3]}}, []),
+        ({"calendar_id": 2}, []),
+        # Nobody is there by night at any step: the house wants it so.
+        ({"steps": (step(), step(name="Top"))}, []),
+    ],
+)
+def test_a_sev1_of_the_night_must_not_wait_below_people_who_are_there(
+    changes: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    spec = path(
+        **{"sev1_round_the_clock": False, "steps": (step(), step(name="Top", calendar_id=2)), **changes}
+    )
+    assert doubts(spec, calendars={1: OFFICE, 2: ALWAYS}) == expected
+
+
+def test_every_doubt_says_what_to_do_and_levels_are_in_order() -> None:
+    spec = path(steps=(step(contact_list_ids=(8,)), step(targets={})), promises={})
+    found = lint(spec, lists=LISTS, fallback=FallbackFacts("Room", is_person=False, proven_methods=0))
+    assert len(found) > 5
+    assert all(doubt.mend.endswith(".") and doubt.message.endswith(".") for doubt in found)
+    errors = at_least(found, "error")
+    assert 0 < len(errors) < len(at_least(found, "warning")) == len(found)
 
 
 def test_telling_in_turn_takes_a_wait_for_every_contact_of_every_round() -> None:
@@ -201,6 +444,10 @@ def test_telling_in_turn_takes_a_wait_for_every_contact_of_every_round() -> None
     [
         (FallbackFacts("Ilse", is_person=True, proven_methods=1), ["fallback_unproven"]),
         (FallbackFacts("Room", is_person=False, proven_methods=2), ["fallback_no_person"]),
+        (
+            FallbackFacts("Lead", is_person=False, proven_methods=0, unreachable="is a role"),
+            ["fallback_unreachable"],
+        ),
     ],
 )
 def test_a_fallback_is_a_person_with_two_proven_methods(fallback: FallbackFacts, codes: list[str]) -> None:

@@ -103,7 +103,9 @@ def test_tickets_under_way_are_left_alone_and_counted_in_the_message(house: Hous
     clocks = list(Clock.objects.filter(ticket=ticket).order_by("pk").values())
     form = form_of(admin, house.path) | {"steps-0-work_1": ["1min"]}
     answer = admin.post(address(house.path), form, follow=True)
-    assert told(answer) == ["Version 2 is in force. 1 open ticket keeps running by its version."]
+    offer = f'<a href="/admin/escalation/recomputejob/path/{house.path.pk}/">Apply version 2 to it…</a>'
+    said = "Version 2 is in force. 1 open ticket keeps running by its version."
+    assert told(answer)[0] == f"{said} {offer}"
     assert Standing.objects.filter(ticket=ticket).values().get() == standing
     assert list(Clock.objects.filter(ticket=ticket).order_by("pk").values()) == clocks
 
@@ -286,9 +288,13 @@ def test_the_page_warns_of_gaps_with_the_exact_place(house: House, admin: Client
         address(house.path), form_of(admin, house.path) | {"steps-1-work_3": [""]}, follow=True
     )
     page = answer.content.decode()
-    assert "Worth a look (2)" in page
+    assert told(answer)[1] == "3 things about it are worth a look: see below."
+    assert "Worth a look (3)" in page
     assert 'href="#id_steps-1-work_3"' in page
-    assert f"{house.contacts[1].name} on “{house.first_list.name}” has no working method" in page
+    who = house.contacts[1].name
+    assert f"{who} on “{house.first_list.name}” can&#x27;t be told: no contact method is switched on." in page
+    # Only Ilse is left there, and she is the fallback.
+    assert f"reaches only {house.contacts[0].name}, who is the fallback too" in page
 
 
 def test_people_who_administer_nothing_change_nothing(house: House, admin: Client) -> None:
@@ -304,5 +310,5 @@ def test_the_page_costs_the_same_queries_however_long_the_path(
     steps = tuple(replace(house.spec().steps[1], name=f"Step {number}") for number in range(10))
     for percent in range(50, 56):
         house.publish(house.path.pk, steps=steps, warn_percent=percent)
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(44):
         assert admin.get(address(house.path)).status_code == 200

@@ -230,3 +230,27 @@ def test_imported_history_says_it_is_on_no_path(house: House, call: Call) -> Non
 
     assert (document["seq"], document["ladder"]) == (None, None)
     assert (response.status_code, response.json()["type"]) == (400, "urn:belay:problem:refused")
+
+
+def test_a_ticket_explains_its_deadlines(house: House, call: Call) -> None:
+    ticket = house.open(severity=2)
+
+    document = call(house.agent, "GET", f"tickets/{ticket.pk}/explain/").json()
+
+    assert (document["step"], document["path"], document["version"]) == ("Service desk", "Standard", 1)
+    clocks = {clock["kind"]: clock for clock in document["clocks"]}
+    assert set(clocks) == {"first_response", "tier_time", "resolution"}
+    tier_time = clocks["tier_time"]
+    assert tier_time["budget_from"] == "SEV2 at Service desk: work within 30min"
+    assert tier_time["then"].startswith("It climbs to Network;")
+    assert tier_time["counted_seconds"] == tier_time["budget_seconds"] == 1800
+    assert [window["taken_seconds"] for window in tier_time["windows"]] == [1800]
+    assert (tier_time["newer_path"], tier_time["pauses"]) == (None, [])
+
+
+def test_a_ticket_on_no_path_has_nothing_to_explain(house: House, call: Call) -> None:
+    ticket = house.open(historic=True)
+
+    document = call(house.agent, "GET", f"tickets/{ticket.pk}/explain/").json()
+
+    assert document == {"step": "", "path": "", "version": None, "newer": None, "clocks": [], "ended": []}

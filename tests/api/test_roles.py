@@ -9,12 +9,12 @@ import yaml
 from django.db import transaction
 
 from accounts.models import User
-from escalation.operations import escalate, request_escalation
+from escalation.operations import escalate, request_escalation, send_back
 from helpdesk import environment
 from tests.api.conftest import Call, World
 from tests.house import House
 from tickets.models import Ticket
-from tickets.operations import Upload, add_note, add_reply, assign_ticket
+from tickets.operations import Upload, add_note, add_reply, assign_ticket, change_status, declare_major
 
 ROLES = (
     "nobody",
@@ -65,6 +65,7 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("GET", "tickets/{ticket}/timeline/", None, READ_INSIDE),
     ("GET", "tickets/{ticket}/clocks/", None, READ_PUBLIC),
     ("GET", "tickets/{ticket}/escalations/", None, READ_INSIDE),
+    ("GET", "tickets/{ticket}/explain/", None, READ_INSIDE),
     ("GET", "tickets/{ticket}/notifications/", None, READ_INSIDE),
     ("POST", "tickets/{ticket}/reply/", {"body": "Hello"}, row(401, 404, 201, 404, 201, 201)),
     ("POST", "tickets/{ticket}/note/", {"body": "Psst"}, WRITE_INSIDE),
@@ -76,6 +77,14 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", "tickets/{ticket}/tags/add/", {"tags": ["vpn"]}, WORK),
     ("POST", "tickets/{ticket}/tags/remove/", {"tags": ["vpn"]}, WORK),
     ("POST", "tickets/{ticket}/escalate/", {"seq": 0, "reason": "Rights"}, WRITE_INSIDE),
+    (
+        "POST",
+        "tickets/{ticket}/consult/",
+        {"seq": 0, "to_position": 2, "question": "Which rule?"},
+        WRITE_INSIDE,
+    ),
+    ("POST", "tickets/{ticket}/declare-major/", {}, WORK),
+    ("POST", "tickets/{ticket}/unlink/", {}, WORK),
     ("POST", "tickets/{ticket}/request-escalation/", {"reason": "Soon!"}, row(401, 404, 201, 404, 201, 201)),
     ("GET", "escalations/", None, LIST_INSIDE),
     ("GET", "clocks/", None, LIST_INSIDE),
@@ -99,6 +108,9 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
 
 # These need a ticket that has moved, or a wish: what the four roles of interest get.
 AT_NETWORK = {"stranger": 404, "requester": 403, "narrowed": 201, "agent": 403, "second": 201, "lead": 201}
+
+
+WORK_OF_SOME = {"nobody": 401, "stranger": 404, "requester": 403, "narrowed": 404, "agent": 200, "lead": 200}
 
 
 def place(world: World, tmp_path: Path, settings: Any) -> dict[str, int]:
@@ -182,6 +194,75 @@ def test_only_the_current_step_or_a_lead_acknowledges(world: World, call: Call) 
     assert got == {role: 200 if status == 201 else status for role, status in AT_NETWORK.items()}
 
 
+def test_only_the_current_step_or_a_lead_asks_the_sender(world: World, call: Call) -> None:
+    body = {"seq": 1, "question": "Which rule?"}
+
+    got = {
+        role: call(
+            world.as_role(role), "POST", f"tickets/{at_network(world.house).pk}/send-back/", body
+        ).status_code
+        for role in AT_NETWORK
+    }
+
+    # The agent among them is the sender: asking oneself makes no sense, whoever one is.
+    assert got == AT_NETWORK
+
+
+def test_only_who_was_asked_or_a_lead_answers(world: World, call: Call) -> None:
+    got = {}
+    for role in ("nobody", "stranger", "requester", "narrowed", "agent", "second", "lead"):
+        ticket = at_network(world.house)
+        send_back(
+            ticket_id=ticket.pk, seen_seq=1, actor=world.house.second, now=world.house.now, question="Which?"
+        )
+        body = {"seq": 1, "text": "Rule 112"}
+        got[role] = call(world.as_role(role), "POST", f"tickets/{ticket.pk}/answer/", body).status_code
+
+    assert got == {
+        "nobody": 401,
+        "stranger": 404,
+        "requester": 403,
+        "narrowed": 403,
+        "agent": 200,
+        "second": 403,
+        "lead": 200,
+    }
+
+
+def test_whoever_works_tickets_merges_those_they_see(world: World, call: Call) -> None:
+    got = {}
+    for role in ("nobody", "stranger", "requester", "narrowed", "agent", "lead"):
+        ticket, double = world.house.open(), world.house.open()
+        body = {"tickets": [double.pk]}
+        got[role] = call(world.as_role(role), "POST", f"tickets/{ticket.pk}/merge/", body).status_code
+
+    assert got == WORK_OF_SOME
+
+
+def test_whoever_works_tickets_links_those_they_see(world: World, call: Call) -> None:
+    house = world.house
+    incident = house.open()
+    declare_major(ticket_id=incident.pk, actor=house.agent, now=house.now)
+    got = {}
+    for role in ("nobody", "stranger", "requester", "narrowed", "agent", "lead"):
+        path = f"tickets/{house.open().pk}/link/"
+        got[role] = call(world.as_role(role), "POST", path, {"incident": incident.pk}).status_code
+
+    assert got == WORK_OF_SOME
+
+
+def test_whoever_works_tickets_resolves_those_linked_to_what_is_over(world: World, call: Call) -> None:
+    house = world.house
+    incident = house.open()
+    declare_major(ticket_id=incident.pk, actor=house.agent, now=house.now)
+    change_status(ticket_id=incident.pk, status="resolved", actor=house.agent, now=house.now)
+    path = f"tickets/{incident.pk}/resolve-linked/"
+
+    got = {role: call(world.as_role(role), "POST", path, {}).status_code for role in WORK_OF_SOME}
+
+    assert got == WORK_OF_SOME
+
+
 @pytest.mark.parametrize("verb", ["grant", "decline"])
 def test_only_leads_answer_wishes(verb: str, world: World, call: Call) -> None:
     house = world.house
@@ -236,9 +317,12 @@ def test_nobody_gets_anything_unless_signed_in(world: World, call: Call) -> None
     assert len(answers) > 40
 
 
+AFTER_A_MOVE = ("deescalate", "acknowledge", "send-back", "answer", "merge", "link", "resolve-linked")
+
+
 def test_every_operation_is_in_the_tables_of_roles() -> None:
     tables = {(method, "/api/v1/" + path) for method, path, _, _ in TABLE}
-    others = {("POST", f"/api/v1/tickets/{{ticket}}/{verb}/") for verb in ("deescalate", "acknowledge")}
+    others = {("POST", f"/api/v1/tickets/{{ticket}}/{verb}/") for verb in AFTER_A_MOVE}
     others |= {("POST", f"/api/v1/escalation-requests/{{wish}}/{verb}/") for verb in ("grant", "decline")}
     others |= {("POST", "/api/v1/auth/token/")}
 

@@ -7,13 +7,29 @@ import pytest
 from django.db import connection, transaction
 
 from escalation.engine import tick
-from escalation.models import Clock, Escalation
-from escalation.operations import AlreadyAcknowledged, Moved, acknowledge, escalate
+from escalation.models import Clock, Escalation, HandoffQuestion
+from escalation.operations import (
+    AlreadyAcknowledged,
+    Moved,
+    acknowledge,
+    answer_question,
+    escalate,
+    send_back,
+)
+from escalation.operations.incidents import follow_incidents
 from notifications.models import Notification
 from tests.helpers import race
 from tests.house import MIN, House, build_house
-from tickets.models import Ticket
-from tickets.operations import add_note
+from tickets.models import Event, Ticket
+from tickets.operations import (
+    add_note,
+    add_reply,
+    change_status,
+    declare_major,
+    link_to_incident,
+    merge_tickets,
+    post_update,
+)
 from tickets.verification import verify
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -138,3 +154,140 @@ def test_many_notes_at_once_make_one_whole_chain(house: House) -> None:
 
     assert ticket.entries.filter(kind="note").count() == 8
     assert list(verify()) == []
+
+
+def test_two_questions_at_once_ask_once(house: House) -> None:
+    ticket = house.open()
+    escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Rights.")
+
+    outcomes = race(
+        *(
+            lambda user=user: send_back(
+                ticket_id=ticket.pk, seen_seq=1, actor=user, now=house.now, question="Which?"
+            )
+            for user in (house.second, house.lead)
+        )
+    )
+
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "HandoffQuestion"]
+    assert Clock.objects.filter(ticket=ticket, kind="question").count() == 1
+
+
+def test_an_answer_that_meets_the_engine_ends_in_one_of_two_whole_outcomes(house: House) -> None:
+    ticket = house.open()
+    escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Rights.")
+    acknowledge(ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=house.now)
+    send_back(ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=house.now, question="Which?")
+    due = house.now + 10 * MIN
+
+    answered, _ = race(
+        lambda: answer_question(ticket_id=ticket.pk, seen_seq=1, actor=house.agent, now=due, text="112"),
+        lambda: tick(now=due),
+    )
+
+    assert isinstance(answered, HandoffQuestion)
+    assert HandoffQuestion.objects.get(ticket=ticket).state == "answered"
+    assert not Clock.objects.filter(ticket=ticket, kind="question", state="running").exists()
+    assert list(verify()) == []
+
+
+def test_two_mergers_of_the_same_pair_at_once_leave_one_survivor(house: House) -> None:
+    for number in range(5):
+        at = house.now + number * MIN
+        one, other = house.open(at=at), house.open(at=at)
+
+        def merged(loser: Ticket, survivor: Ticket, at: dt.datetime = at) -> object:
+            return merge_tickets(loser_ids=[loser.pk], survivor_id=survivor.pk, actor=house.agent, now=at)
+
+        outcomes = race(
+            lambda one=one, other=other: merged(one, other), lambda one=one, other=other: merged(other, one)
+        )
+
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "list"]
+        open_ones = [t for t in Ticket.objects.filter(pk__in=(one.pk, other.pk)) if t.is_open]
+        assert len(open_ones) == 1
+        assert Clock.objects.filter(ticket=open_ones[0], kind="resolution", state="running").count() == 1
+
+
+def test_a_reply_that_meets_a_merger_is_lost_nowhere(house: House) -> None:
+    for number in range(5):
+        at = house.now + number * MIN
+        loser, survivor = house.open(at=at), house.open(at=at)
+
+        said, _ = race(
+            lambda loser=loser, at=at: add_reply(
+                ticket_id=loser.pk, body="Still down.", actor=house.requester, now=at
+            ),
+            lambda loser=loser, survivor=survivor, at=at: merge_tickets(
+                loser_ids=[loser.pk], survivor_id=survivor.pk, actor=house.agent, now=at
+            ),
+        )
+
+        assert said.ticket_id in (loser.pk, survivor.pk)
+    assert list(verify()) == []
+
+
+def test_linking_while_the_engine_claims_ends_in_one_of_two_whole_outcomes(house: House) -> None:
+    parent = house.open()
+    declare_major(ticket_id=parent.pk, actor=house.agent, now=house.now)
+    for number in range(10):
+        opened = house.now + number * 1000 * MIN
+        child = house.open(at=opened)
+        due = opened + 30 * MIN
+
+        race(
+            lambda child=child, due=due: link_to_incident(
+                ticket_ids=[child.pk], incident_id=parent.pk, actor=house.agent, now=due
+            ),
+            lambda due=due, child=child: tick(now=due, only=[child.pk]),
+        )
+
+        child.refresh_from_db()
+        live = dict(
+            Clock.objects.filter(ticket=child, state__in=("running", "paused")).values_list("kind", "state")
+        )
+        assert live["tier_time"] == "paused"
+        assert live.get("acknowledge", "paused") == "paused"
+        assert child.tier_due_at is None
+        told = Notification.objects.filter(ticket=child, round__isnull=False)
+        assert {row.state for row in told} <= {"withdrawn"}
+        assert told.exists() == (child.tier == 2)
+
+
+def test_two_ticks_at_once_carry_news_to_each_ticket_once(house: House) -> None:
+    parent = house.open()
+    declare_major(ticket_id=parent.pk, actor=house.agent, now=house.now)
+    children = [house.open() for _ in range(20)]
+    link_to_incident(
+        ticket_ids=[c.pk for c in children], incident_id=parent.pk, actor=house.agent, now=house.now
+    )
+    post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + MIN)
+    at = house.now + 2 * MIN
+
+    race(*(lambda: follow_incidents(now=at, batch=3) for _ in range(3)))
+    follow_incidents(now=at)
+
+    met = Clock.objects.filter(ticket__in=children, kind="first_response", state="met")
+    assert met.count() == 20
+    events = Event.objects.filter(kind="escalation.incident_updated").values_list("ticket_id", flat=True)
+    assert sorted(events) == sorted(child.pk for child in children)
+    assert list(verify()) == []
+
+
+def test_a_ticket_linked_while_its_incident_is_resolved_never_stands_still_for_ever(house: House) -> None:
+    for number in range(5):
+        at = house.now + number * MIN
+        parent, child = house.open(at=at), house.open(at=at)
+        declare_major(ticket_id=parent.pk, actor=house.agent, now=at)
+
+        race(
+            lambda parent=parent, child=child, at=at: link_to_incident(
+                ticket_ids=[child.pk], incident_id=parent.pk, actor=house.agent, now=at
+            ),
+            lambda parent=parent, at=at: change_status(
+                ticket_id=parent.pk, status="resolved", actor=house.agent, now=at
+            ),
+        )
+        follow_incidents(now=at + MIN)
+
+        assert Clock.objects.get(ticket=child, kind="tier_time").state == "running"

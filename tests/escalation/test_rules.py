@@ -155,6 +155,9 @@ def due(kind: str, minutes: int, *, missed: int = 0, warned: bool = True) -> Due
         (1, ["request"], 2, False, "request", []),
         (3, ["request"], None, False, None, []),
         (2, ["next_telling"], None, False, None, []),
+        (2, ["question"], None, False, None, []),
+        (4, ["question"], None, False, None, []),
+        (2, ["question", "tier_time"], 3, False, "tier_time", []),
     ],
 )
 def test_decisions(
@@ -189,6 +192,44 @@ def test_an_overdue_update_goes_to_owner_then_lead_then_a_step_that_involves(
     assert (decision.to.position if decision.to else None) == to
 
 
+@pytest.mark.parametrize(
+    ("kind", "lead", "hold"),
+    [
+        ("tier_time", False, True),
+        ("acknowledge", False, True),
+        ("next_telling", False, True),
+        ("stakeholder_update", False, True),
+        ("resolution", False, False),
+        ("first_response", True, False),
+        ("next_response", True, False),
+        ("request", True, False),
+        ("follow_up", False, False),
+        ("question", False, False),
+    ],
+)
+@pytest.mark.parametrize("position", [1, 2, 4])
+def test_what_is_due_while_a_major_incident_goes_on_for_the_ticket_moves_nothing(
+    kind: str, lead: bool, hold: bool, position: int
+) -> None:
+    climbs = path(*LADDER.steps, climbs=("resolution", "first_response", "next_response"))
+
+    decision = decide(climbs, climbs.step(position), (due(kind, 0),), NOW, suspended=True)
+
+    assert (decision.to, decision.again, decision.trigger, decision.tell_next) == (None, False, None, False)
+    assert decision.tell_lead == ((kind,) if lead else ())
+    assert decision.hold == ((kind,) if hold else ())
+    assert decision.fired == (() if hold else (kind,))
+
+
+def test_the_warning_of_a_suspended_resolution_is_recorded_only() -> None:
+    dues = (due("resolution", 3, warned=False), due("first_response", 3, warned=False))
+
+    decision = decide(LADDER, LADDER.step(2), dues, NOW, suspended=True)
+
+    assert decision.warn == ("resolution", "first_response")
+    assert decision.quiet == ("resolution",)
+
+
 def test_the_clock_that_was_due_first_is_the_trigger() -> None:
     dues = (due("tier_time", -1), due("acknowledge", -3), due("resolution", -2))
 
@@ -215,6 +256,7 @@ KINDS = [
     "stakeholder_update",
     "request",
     "follow_up",
+    "question",
 ]
 
 
@@ -236,7 +278,9 @@ def test_never_more_than_one_step_and_every_due_clock_is_accounted_for(
     assert set(decision.fired) == {d.kind for d in dues if d.due_at <= NOW}
     causes = {c.kind for c in decision.co_triggers} | ({decision.trigger.kind} if decision.trigger else set())
     heard = causes | set(decision.tell_lead) | set(decision.tell_owner)
-    assert set(decision.fired) <= heard | ({"follow_up"} if decision.follow_up else set())
+    assert set(decision.fired) <= heard | ({"follow_up"} if decision.follow_up else set()) | (
+        {"question"} if decision.pursue_question else set()
+    )
     if decision.trigger is None:
         assert decision.to is None
         assert not decision.again

@@ -7,7 +7,7 @@ import pytest
 from notifications import engine, rendering
 from notifications.channels import email
 from notifications.models import Notification
-from notifications.rendering import Rendered
+from notifications.rendering import Line, Rendered
 
 PLAIN = "test.plain"
 
@@ -16,10 +16,24 @@ PLAIN = "test.plain"
 def plain_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let rows of this kind say what their context says."""
 
-    def render(row: Notification) -> Rendered:
+    def render(row: Notification, _known: object) -> Rendered:
         return Rendered(subject=row.context.get("subject", "Hello"), text=row.context.get("text", "Text"))
 
-    monkeypatch.setitem(rendering._renderers, PLAIN, render)
+    def line(row: Notification, _known: object) -> Line:
+        if "unreadable" in row.context:
+            raise LookupError(row.context["unreadable"])
+        return Line(
+            ticket_id=row.ticket_id or 0,
+            severity=3,
+            subject=row.context.get("subject", "Hello"),
+            place="L2 Network",
+            waiting_since=row.created_at,
+            action="Take it",
+            url=f"https://belay.example.org/a/{row.pk}/",
+        )
+
+    monkeypatch.setitem(rendering._foldings, PLAIN, rendering.Folding(line, lambda _rows: None))
+    monkeypatch.setitem(rendering._kinds, PLAIN, rendering.Kind(render, lambda _rows: None))
 
 
 @pytest.fixture(autouse=True)
@@ -28,5 +42,5 @@ def fresh_connections() -> Iterator[None]:
     email._hang_up()
     yield
     email._hang_up()
-    engine._pool(engine.SENDERS).shutdown()
-    engine._pool.cache_clear()
+    engine._crew(engine.SENDERS).disband()
+    engine._crew.cache_clear()

@@ -6,18 +6,20 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from core.db import database_now
-from notifications import engine
+from notifications import engine, leasing, rendering
 from notifications.channels import Envelope as Outgoing
 from notifications.channels import email
+from notifications.leasing import Hold
 from notifications.models import Delivery, Notification, TickRecord
 from notifications.operations import create_contact, retry_dead_letter, withdraw
 from notifications.rules import retry_after
@@ -282,19 +284,131 @@ def slow_for_one(settings: Any, smtp: mail.Mailbox) -> Iterator[SlowForOne]:
     controller.stop()
 
 
-def test_a_hanging_recipient_times_out_and_holds_nobody_else(slow_for_one: SlowForOne) -> None:
+def test_a_hanging_recipient_times_out_and_holds_nobody_else(
+    slow_for_one: SlowForOne, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More are due than one batch holds: the other senders go on leasing while one hangs."""
+    monkeypatch.setattr(leasing, "BATCH", 10)
     slow = queued("slow@example.org")
-    others = [queued(f"quick{number}@example.org") for number in range(12)]
+    others = [queued(f"quick{number}@example.org") for number in range(25)]
 
-    engine.tick(senders=engine.SENDERS)
+    engine.tick()
 
-    assert len(slow_for_one.mails) == 12
+    assert len(slow_for_one.mails) == 25
     failed = again(slow)
     assert failed.state == State.PENDING
     assert "timed out" in failed.answer
     given_up = failed.deliveries.get().at
     sent = Notification.objects.filter(pk__in=[row.pk for row in others]).values_list("sent_at", flat=True)
     assert max(sent) < given_up
+
+
+def test_while_one_recipient_hangs_the_next_tick_sends_what_came_since(slow_for_one: SlowForOne) -> None:
+    slow = queued("slow@example.org")
+
+    def send_later() -> dt.datetime:
+        _until(lambda: again(slow).state == State.SENDING)
+        queued("quick@example.org")
+        engine.tick()
+        return database_now()
+
+    _, done = race(engine.tick, send_later)
+
+    assert len(slow_for_one.mails) == 1
+    assert done < again(slow).deliveries.get().at
+
+
+def test_a_tick_that_finds_every_sender_hanging_is_not_on_record_as_done(
+    slow_for_one: SlowForOne, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pacemaker is to notice that nothing is sent."""
+    monkeypatch.setattr(engine, "STUCK_SECONDS", 0.0)
+    slow = [queued(f"slow{number}@example.org") for number in range(engine.SENDERS)]
+
+    def tick_again() -> int:
+        _until(lambda: not Notification.objects.exclude(state=State.SENDING).exists())
+        queued("quick@example.org")
+        assert engine.tick() == 0
+        return TickRecord.objects.filter(name="notifications").count()
+
+    _, recorded = race(engine.tick, tick_again)
+
+    assert recorded == 0
+    assert {again(row).state for row in slow} == {State.PENDING}
+    # Whoever is free again takes what came meanwhile.
+    assert len(slow_for_one.mails) == 1
+
+
+def test_one_message_costs_two_statements_beside_the_batch(smtp: mail.Mailbox) -> None:
+    contact = create_contact(name="Ann", email="ann@example.org")
+    method = contact.methods.get()
+    first = queued(contact_id=contact.pk, method_id=method.pk)
+    send_all()
+    queued(contact_id=contact.pk, method_id=method.pk)
+    token = uuid.uuid4()
+    (leased,) = leasing.load(engine.claim(token=token, now=database_now()), token)
+
+    with CaptureQueriesContext(connection) as queries:
+        engine.send(leased)
+
+    assert again(first).state == again(leased.row).state == State.SENT
+    assert len(queries) == 2
+
+
+@pytest.mark.parametrize(("seconds_left", "renewed"), [(55, False), (30, True)])
+def test_a_lease_is_renewed_where_it_runs_low(seconds_left: int, renewed: bool) -> None:
+    row = queued()
+    token = uuid.uuid4()
+    (leased,) = leasing.load(engine.claim(token=token, now=database_now()), token)
+    until = database_now() + dt.timedelta(seconds=seconds_left)
+    Notification.objects.filter(pk=row.pk).update(lease_until=until)
+
+    assert leasing.hold(leased) is Hold.OURS
+
+    assert (again(row).lease_until != until) == renewed
+
+
+def test_a_message_that_waited_says_what_is_true_when_it_goes(
+    smtp: mail.Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "FRESH_SECONDS", 0.0)
+    row = queued(context={"subject": "then"})
+    queue = engine.Queue()
+    assert queue.fill()
+    Notification.objects.filter(pk=row.pk).update(context={"subject": "now"})
+
+    leased = queue.take()
+    assert leased is not None
+    engine.send(leased)
+
+    assert [m["Subject"] for m in smtp.mails] == ["now"]
+
+
+def test_a_batch_that_cannot_be_loaded_together_is_loaded_one_by_one(
+    smtp: mail.Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(rows: Sequence[Notification]) -> None:
+        if any("poison" in row.context for row in rows):
+            raise LookupError("poison")
+
+    plain = rendering._kinds["test.plain"]
+    monkeypatch.setitem(rendering._kinds, "test.plain", rendering.Kind(plain.render, load))
+    broken, fine = queued(context={"poison": True}), queued()
+
+    send_all()
+
+    assert (again(broken).state, again(fine).state) == (State.PENDING, State.SENT)
+    assert "poison" in again(broken).answer
+
+
+def test_an_answer_with_a_null_byte_is_kept_without_it(smtp: mail.Mailbox) -> None:
+    row = queued()
+    token = uuid.uuid4()
+    (leased,) = leasing.load(engine.claim(token=token, now=database_now()), token)
+
+    leasing.settle(leased, state=State.DEAD, answer="550 no\0body")
+
+    assert again(row).answer == "550 nobody"
 
 
 def test_a_server_that_never_greets_times_out(settings: Any, smtp: mail.Mailbox) -> None:

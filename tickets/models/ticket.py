@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.functional import cached_property
 
@@ -41,11 +41,12 @@ class Ticket(models.Model):
     """A request or an incident that somebody must hold until it is solved; its number is its id."""
 
     subject = models.CharField(max_length=300)
+    # Requester and organisation have indexes below that serve by their first column.
     requester = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_tickets"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="requested_tickets", db_index=False
     )
     organisation = models.ForeignKey(
-        Organisation, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets"
+        Organisation, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets", db_index=False
     )
     category = models.ForeignKey(
         Category, on_delete=models.PROTECT, null=True, blank=True, related_name="tickets"
@@ -77,6 +78,29 @@ class Ticket(models.Model):
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     # An imported ticket: it has a past, but no clocks and nobody is paged by it.
     historic = models.BooleanField(default=False)
+
+    # The ticket that goes on in this one's place; see tickets.queries.surviving.
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="merged",
+        db_index=False,
+        editable=False,
+    )
+
+    # A major incident, and the one this ticket is linked to: it goes on for it (DESIGN 3, changes under way).
+    is_major = models.BooleanField("major incident", default=False, editable=False)
+    incident = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="linked",
+        db_index=False,
+        editable=False,
+    )
 
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
@@ -111,6 +135,22 @@ class Ticket(models.Model):
                 condition=Q(complexity__in=Complexity.values), name="ticket_complexity_known"
             ),
             models.CheckConstraint(condition=~Q(subject=""), name="ticket_has_subject"),
+            models.CheckConstraint(
+                condition=Q(merged_into__isnull=True) | ~Q(merged_into=F("pk")),
+                name="ticket_merged_into_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(merged_into__isnull=True) | Q(status="closed", historic=False),
+                name="ticket_merged_is_closed",
+            ),
+            models.CheckConstraint(
+                condition=Q(incident__isnull=True) | Q(is_major=False, historic=False),
+                name="ticket_incident_is_linked_to_none",
+            ),
+            models.CheckConstraint(
+                condition=Q(incident__isnull=True) | ~Q(incident=F("pk")),
+                name="ticket_linked_to_another",
+            ),
             models.UniqueConstraint(
                 fields=["source", "source_key"],
                 condition=~Q(source_key=""),
@@ -147,6 +187,16 @@ class Ticket(models.Model):
                 fields=["set_aside_at", "id"],
                 condition=Q(set_aside_at__isnull=False),
                 name="ticket_set_aside",
+            ),
+            models.Index(
+                fields=["merged_into", "id"],
+                condition=Q(merged_into__isnull=False),
+                name="ticket_by_survivor",
+            ),
+            models.Index(
+                fields=["incident", "id"],
+                condition=Q(incident__isnull=False),
+                name="ticket_by_incident",
             ),
             models.Index(fields=["requester", "-id"], name="ticket_by_requester"),
             models.Index(fields=["organisation", "-id"], name="ticket_by_organisation"),

@@ -20,7 +20,14 @@ from tickets.operations.conversation import (
     write_handoff,
 )
 from tickets.operations.history import LoggedCase, LoggedRow, Recorded, record_cases
-from tickets.operations.ladder import LadderRow, Placement, place_tickets, set_aside, set_ladder
+from tickets.operations.incidents import (
+    declare_major,
+    link_to_incident,
+    resolve_linked,
+    unlink_from_incident,
+)
+from tickets.operations.ladder import LadderRow, Placement, set_aside, set_ladder
+from tickets.operations.merging import merge_tickets
 from tickets.operations.opening import Draft, open_ticket, open_tickets
 
 __all__ = [
@@ -39,16 +46,20 @@ __all__ = [
     "assign_tickets",
     "change_status",
     "change_statuses",
+    "declare_major",
+    "link_to_incident",
+    "merge_tickets",
     "open_ticket",
     "open_tickets",
-    "place_tickets",
     "post_update",
     "record_cases",
     "remove_tags",
+    "resolve_linked",
     "set_aside",
     "set_details",
     "set_ladder",
     "set_severities",
     "set_severity",
+    "unlink_from_incident",
     "write_handoff",
 ]

@@ -22,15 +22,25 @@ def hold(work: Work, ticket_ids: Iterable[int], *, actor: User | None, verb: Ver
     wanted = set(ticket_ids)
     fresh = wanted - work.tickets.keys()
     tickets = work.lock(wanted)
-    scope = scope_of(actor, verb) if actor is not None and fresh else None
+    _check_reach(fresh, actor, verb)
+    return tickets
+
+
+def check_reach(ticket_id: int, *, actor: User | None, verb: Verb) -> None:
+    """Refuse a ticket that `actor` doesn't reach with `verb`, without locking it. Raises NotAllowed."""
+    permit(actor, verb)
+    _check_reach({ticket_id}, actor, verb)
+
+
+def _check_reach(ticket_ids: set[int], actor: User | None, verb: Verb) -> None:
+    scope = scope_of(actor, verb) if actor is not None and ticket_ids else None
     if scope is None or actor is None or scope.reach == Reach.ALL:
-        return tickets
-    within = set(Ticket.objects.within(scope).filter(pk__in=fresh).values_list("pk", flat=True))
-    if beyond := fresh - within:
+        return
+    within = set(Ticket.objects.within(scope).filter(pk__in=ticket_ids).values_list("pk", flat=True))
+    if beyond := ticket_ids - within:
         raise NotAllowed(
             f"#{min(beyond)} is not among the tickets that {actor} reaches.",
             field="ticket",
             value=min(beyond),
             mend="Ask somebody of the team that holds it.",
         )
-    return tickets

@@ -6,12 +6,12 @@ from typing import Any
 
 from accounts.models import Team, User
 from accounts.rules import Verb
-from core.errors import Refused
+from core.errors import Conflict, Refused
 from tickets import kinds
 from tickets.models import Complexity, Event, Impact, Severity, Status, Ticket, Urgency
 from tickets.operations.access import hold
 from tickets.operations.words import clean_subject, clean_tag, reason_text
-from tickets.queries import severity_matrix
+from tickets.queries import severity_matrix, surviving
 from tickets.rules import is_reopening, may_follow, proposed_severity
 from tickets.timeline import NewEvent, Work, clamp, working
 
@@ -328,6 +328,13 @@ def _check_status(ticket: Ticket, status: str, actor: User | None, reason: str) 
             field="status",
             value=status,
             mend="Write a reply instead.",
+        )
+    if ticket.merged_into_id is not None:
+        raise Conflict(
+            f"#{ticket.pk} was merged.",
+            field="status",
+            value=status,
+            mend=f"Go on with #{surviving(ticket).pk}.",
         )
     if actor is None or ticket.historic:
         return

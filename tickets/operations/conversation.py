@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 from django.conf import settings
@@ -11,13 +12,14 @@ from django.core.files.base import File
 
 from accounts.models import User
 from accounts.rules import Verb
-from core.errors import Refused
+from core.errors import Conflict, Refused
 from tickets import kinds
 from tickets.models import Attachment, Entry, EntryKind, Status, Ticket
-from tickets.operations.access import hold
+from tickets.operations.access import check_reach, hold
 from tickets.operations.changes import apply_status
 from tickets.operations.words import clean_body, safe_media_type, safe_name
-from tickets.timeline import NewEvent, working
+from tickets.queries import surviving, surviving_id
+from tickets.timeline import NewEvent, Work, working
 
 KIND_OF_ENTRY = {
     EntryKind.REPLY: kinds.REPLIED,
@@ -26,6 +28,18 @@ KIND_OF_ENTRY = {
     EntryKind.HANDOFF: kinds.HANDED_OFF,
 }
 HANDOFF_FIELDS = ("impact", "tried", "suspected", "next_action")
+
+
+class Merged(Conflict):
+    """Say that the ticket goes on in another one."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        super().__init__(
+            f"#{ticket.pk} was merged.",
+            field="ticket",
+            value=ticket.pk,
+            mend=f"Write on #{surviving(ticket).pk}.",
+        )
 
 
 @dataclass(slots=True)
@@ -51,18 +65,66 @@ def add_entry(
     reason: str = "",
     happened_at: dt.datetime | None = None,
     automatic: bool = False,
+    facts: Mapping[str, object] | None = None,
 ) -> Entry:
     """Add one entry to the conversation and, in the same transaction, set the status that goes with it.
 
+    Words from outside on a merged ticket are written on its survivor; whoever works tickets is told to write there.
     A requester's reply brings a waiting or finished ticket back to open unless it is `automatic` (DESIGN 3: auto
     replies never reopen). An agent's first answer takes a ticket from new to open. `then_status` is what the person
-    picked beside the send button; `reason` goes with it. Raises Refused and NotAllowed.
+    picked beside the send button; `reason` goes with it; `facts` stand in the event beside ours. Raises Refused,
+    Conflict (merged) and NotAllowed.
     """
+    write = partial(
+        _write_entry,
+        ticket_id=ticket_id,
+        kind=kind,
+        body=body,
+        actor=actor,
+        now=now,
+        author=author,
+        fields=fields,
+        uploads=uploads,
+        then_status=then_status,
+        reason=reason,
+        happened_at=happened_at,
+        automatic=automatic,
+        facts=facts,
+    )
+    try:
+        return write()
+    except Merged:
+        writer = author or actor
+        if writer is None or writer.is_agent:
+            raise
+        # Merged between looking and locking: now it is seen, and followed.
+        return write()
+
+
+def _write_entry(
+    *,
+    ticket_id: int,
+    kind: str,
+    body: str,
+    actor: User | None,
+    now: dt.datetime,
+    author: User | None,
+    fields: Mapping[str, str] | None,
+    uploads: Sequence[Upload],
+    then_status: str | None,
+    reason: str,
+    happened_at: dt.datetime | None,
+    automatic: bool,
+    facts: Mapping[str, object] | None,
+) -> Entry:
     writer = author or actor
+    verb = Verb.REPLY if kind == EntryKind.REPLY else Verb.WORK
     with working() as work:
-        (ticket,) = hold(
-            work, [ticket_id], actor=actor, verb=Verb.REPLY if kind == EntryKind.REPLY else Verb.WORK
-        )
+        if writer is not None and not writer.is_agent and ticket_id not in work.tickets:
+            ticket_id = _followed(work, ticket_id, actor, verb)
+        (ticket,) = hold(work, [ticket_id], actor=actor, verb=verb)
+        if ticket.merged_into_id is not None:
+            raise Merged(ticket)
         from_requester = _is_from_requester(ticket, writer)
         body = clean_body(body)
         parts = {name: clean_body(text) for name, text in (fields or {}).items()}
@@ -78,9 +140,9 @@ def add_entry(
             body=body,
             fields=parts,
         )
-        facts = {"from_requester": from_requester, "automatic": automatic}
+        told = {**(facts or {}), "from_requester": from_requester, "automatic": automatic}
         (event,) = work.record(
-            [NewEvent(ticket, KIND_OF_ENTRY[EntryKind(kind)], facts, entry=entry, happened_at=happened_at)],
+            [NewEvent(ticket, KIND_OF_ENTRY[EntryKind(kind)], told, entry=entry, happened_at=happened_at)],
             actor=actor,
             now=now,
         )
@@ -171,6 +233,18 @@ def _measured(entry: Entry, upload: Upload) -> Attachment:
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _followed(work: Work, ticket_id: int, actor: User | None, verb: Verb) -> int:
+    """Return where words from outside go: those on a merged ticket to its survivor, which is then held.
+
+    Who may write on the ticket that was merged may be heard on the one that goes on, though they don't see it.
+    """
+    survivor_id = surviving_id(ticket_id)
+    if survivor_id != ticket_id:
+        check_reach(ticket_id, actor=actor, verb=verb)
+        work.lock([survivor_id])
+    return survivor_id
 
 
 def _is_from_requester(ticket: Ticket, writer: User | None) -> bool:

@@ -28,6 +28,7 @@ SHORT = {
     Clock.Kind.NEXT_TELLING: "next one is told",
     Clock.Kind.FOLLOW_UP: "follow up",
     Clock.Kind.REQUEST: "answer the wish",
+    Clock.Kind.QUESTION: "answer the question",
 }
 
 

@@ -28,13 +28,25 @@ HANDOFF_LABELS = (
 _PLAIN = (
     kinds.STATUS_CHANGED,
     kinds.SEVERITY_CHANGED,
+    kinds.MERGED,
+    kinds.DECLARED_MAJOR,
+    kinds.LINKED,
+    kinds.UNLINKED,
+    ladder.RESUMED,
+    ladder.INCIDENT_UPDATED,
     ladder.NOBODY,
     ladder.PASSED_ON,
     ladder.FOLLOWED_UP,
     ladder.REQUESTED,
     ladder.REQUEST_ANSWERED,
+    ladder.CONSULTED,
+    ladder.SENT_BACK,
+    ladder.QUESTION_PASSED,
+    ladder.QUESTION_UNANSWERED,
+    ladder.QUESTION_ANSWERED,
     ladder.SET_ASIDE,
     ladder.DEAD_LETTER,
+    ladder.APPLIED,
 )
 
 
@@ -144,6 +156,8 @@ class _Climbs:
 
 def _is_noise(event: Event) -> bool:
     """Tell whether a change follows so plainly from what stands beside it that only the whole timeline needs it."""
+    if event.kind == ladder.APPLIED:
+        return not event.data.get("moved")
     return (
         event.kind == kinds.STATUS_CHANGED
         and event.data.get("from") == "new"
@@ -167,9 +181,10 @@ def _climb(event: Event, names: Names, held: dt.timedelta) -> Line:
 
 
 def reason_of(event: Event) -> str:
-    """Return the reason that somebody gave, if it has not been erased."""
+    """Return the reason that somebody gave or what they asked, if it has not been erased."""
     payload = getattr(event, "payload", None)
-    return str(payload.text.get("reason", "")) if payload is not None else ""
+    text = payload.text if payload is not None else {}
+    return str(text.get("reason") or text.get("question") or "")
 
 
 def _files_of(events: Iterable[Event]) -> dict[int, list[Attachment]]:
@@ -197,7 +212,9 @@ def names_for(events: Sequence[Event], *, whole: bool) -> Names:
                 teams |= _ids(data.get("team"))
             case kinds.FIELD_CHANGED if whole and data.get("field") == "requester":
                 users |= _ids(data.get("from"), data.get("to"))
-            case ladder.TOLD:
+            case ladder.SENT_BACK | ladder.QUESTION_PASSED:
+                users |= _ids(data.get("to"))
+            case ladder.TOLD | ladder.CONSULTED:
                 contacts |= _ids(*data.get("contacts", ()))
             case ladder.ACKNOWLEDGED | ladder.PASSED_ON | ladder.DEAD_LETTER:
                 contacts |= _ids(data.get("contact"))

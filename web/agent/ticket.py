@@ -228,6 +228,7 @@ def _face(clock: ClockView, ticket: Ticket) -> Clockface:
         Clock.Kind.STAKEHOLDER_UPDATE: f"Next update to {first_name}",
         Clock.Kind.FOLLOW_UP: "Follow up",
         Clock.Kind.REQUEST: "Answer to the wish",
+        Clock.Kind.QUESTION: "Answer to the question",
     }.get(Clock.Kind(clock.kind), clock.label)
     late = clock.left is not None and clock.left < dt.timedelta(0)
     heat = "late" if late else "soon" if clock.share >= 0.75 and not clock.paused else ""

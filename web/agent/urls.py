@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from web.agent import composer, details, new, queues, ticket, verbs
+from web.agent import composer, details, new, queues, ticket, verbs, why
 
 urlpatterns = [
     path("queue/", queues.queue, name="queue"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("new/", new.new, name="new"),
     path("new/people/", new.people, name="people"),
     path("t/<int:pk>/", ticket.ticket_page, name="ticket"),
+    path("t/<int:pk>/why/", why.why, name="why"),
     path("t/<int:pk>/live/", ticket.ticket_live, name="ticket_live"),
     path("t/<int:pk>/write/", composer.write, name="write"),
     path("t/<int:pk>/take/", verbs.take, name="take"),

@@ -132,12 +132,38 @@ def _status(event: Event, names: Names) -> Words:
 
 
 def _severity_changed(event: Event, names: Names) -> Words:
-    how = " as impact and urgency propose" if event.data.get("by") == "matrix" else ""
+    how = {"matrix": " as impact and urgency propose", "merge": " as the merged ticket had it"}.get(
+        str(event.data.get("by")), ""
+    )
     return (
         "flame",
         f"set the severity from {_severity(event.data.get('from'))} to {_severity(event.data.get('to'))}{how}",
         "",
     )
+
+
+def _merged(event: Event, names: Names) -> Words:
+    if "into" in event.data:
+        return "git-merge", f"merged it into #{event.data['into']}, where it goes on", ""
+    merged = ", ".join(f"#{number}" for number in event.data.get("from", ()))
+    return "git-merge", f"merged {merged} into it", ""
+
+
+def _declared_major(event: Event, names: Names) -> Words:
+    return "urgent", "declared it a major incident", "late"
+
+
+def _linked(event: Event, names: Names) -> Words:
+    if "incident" in event.data:
+        return "link", f"linked it to major incident #{event.data['incident']}", ""
+    tickets = event.data.get("tickets", [])
+    shown = ", ".join(f"#{number}" for number in tickets[:5])
+    more = f" and {len(tickets) - 5} more" if len(tickets) > 5 else ""
+    return "link", f"linked {shown}{more} to it", ""
+
+
+def _unlinked(event: Event, names: Names) -> Words:
+    return "unlink", f"took it off major incident #{event.data.get('incident')}", ""
 
 
 def _tier_changed(event: Event, names: Names) -> Words:
@@ -252,6 +278,44 @@ def _request_answered(event: Event, names: Names) -> Words:
     return "hand-stop", words.get(state, f"answered the wish for escalation ({state})"), ""
 
 
+def _consulted(event: Event, names: Names) -> Words:
+    data = event.data
+    who = ", ".join(names.contacts(data.get("contacts", ()))) or "nobody"
+    instead = " in their place, since nobody there can be reached" if data.get("fallback") else ""
+    return "help", f"asked {_step(data, 'to')} for help: {who} was told{instead}", ""
+
+
+def _sent_back(event: Event, names: Names) -> Words:
+    who = names.get("user", event.data.get("to"), "the sender")
+    return "message-question", f"asked {who} about the handoff", ""
+
+
+def _question_passed(event: Event, names: Names) -> Words:
+    who = names.get("user", event.data.get("to"), "the sender's lead")
+    return "message-question", f"asked {who} instead: the sender has not answered in time", "late"
+
+
+def _question_unanswered(event: Event, names: Names) -> Words:
+    return "message-question", "recorded that nobody answered the question about the handoff", "late"
+
+
+def _question_answered(event: Event, names: Names) -> Words:
+    return "message-check", "answered the question about the handoff", "good"
+
+
+def _suspended(event: Event, names: Names) -> Words:
+    return "player-pause", f"let its clocks stand still: #{event.data.get('incident')} goes on for it", ""
+
+
+def _resumed(event: Event, names: Names) -> Words:
+    return "player-play", "let its clocks run on with what was left", ""
+
+
+def _incident_updated(event: Event, names: Names) -> Words:
+    kept = _clock(event.data.get("clock"))
+    return "speakerphone", f"counted the update of #{event.data.get('incident')} as {kept}", "good"
+
+
 def _set_aside(event: Event, names: Names) -> Words:
     return (
         "alert-triangle",
@@ -267,12 +331,37 @@ def _dead_letter(event: Event, names: Names) -> Words:
     return "mail-x", f"could not reach {who}" + (f"; {then}" if then else ""), "late"
 
 
+def _applied(event: Event, names: Names) -> Words:
+    data = event.data
+    what = "its path" if data.get("what") == "path" else "the calendar"
+    moves = "; ".join(_clock_move(move) for move in data.get("moved", ())) or "no deadline moves"
+    version = f"version {data.get('to')} of {what} “{data.get('name', '')}”, before {data.get('from')}"
+    return "refresh", f"put it on {version}: {moves}", ""
+
+
+def _clock_move(move: Mapping[str, Any]) -> str:
+    clock, outcome = _clock(move.get("clock")), move.get("outcome")
+    due, was = move.get("to"), move.get("from")
+    if outcome == "cancelled":
+        return f"{clock} no longer counts"
+    if outcome == "started":
+        return f"{clock} counts from now"
+    if due is None or was is None:
+        return f"{clock} has {'less' if outcome == 'earlier' else 'more'} time left"
+    by = abs(dt.datetime.fromisoformat(due) - dt.datetime.fromisoformat(was))
+    return f"{clock} is due {spoken(by)} {outcome}"
+
+
 _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     kinds.OPENED: _opened,
     kinds.ASSIGNED: _assigned,
     kinds.TEAM_CHANGED: _team,
     kinds.STATUS_CHANGED: _status,
     kinds.SEVERITY_CHANGED: _severity_changed,
+    kinds.MERGED: _merged,
+    kinds.DECLARED_MAJOR: _declared_major,
+    kinds.LINKED: _linked,
+    kinds.UNLINKED: _unlinked,
     kinds.TIER_CHANGED: _tier_changed,
     kinds.TAGGED: _tagged,
     kinds.FIELD_CHANGED: _field,
@@ -288,8 +377,17 @@ _TELLERS: dict[str, Callable[[Event, Names], Words]] = {
     ladder.FOLLOWED_UP: _followed_up,
     ladder.REQUESTED: _requested,
     ladder.REQUEST_ANSWERED: _request_answered,
+    ladder.CONSULTED: _consulted,
+    ladder.SENT_BACK: _sent_back,
+    ladder.QUESTION_PASSED: _question_passed,
+    ladder.QUESTION_UNANSWERED: _question_unanswered,
+    ladder.QUESTION_ANSWERED: _question_answered,
+    ladder.SUSPENDED: _suspended,
+    ladder.RESUMED: _resumed,
+    ladder.INCIDENT_UPDATED: _incident_updated,
     ladder.SET_ASIDE: _set_aside,
     ladder.DEAD_LETTER: _dead_letter,
+    ladder.APPLIED: _applied,
 }
 
 _BECAUSE = {
@@ -309,6 +407,7 @@ _BECAUSE = {
     Escalation.Trigger.MONITORING: "monitoring raised it",
     Escalation.Trigger.REOPENED: "it was reopened",
     Escalation.Trigger.CHANGED: "what it is about changed",
+    Escalation.Trigger.MERGED: "a ticket of that tier was merged into it",
     Escalation.Trigger.HISTORY: "the imported log says so",
 }
 
@@ -342,6 +441,7 @@ def _clock(value: object) -> str:
         Clock.Kind.NEXT_TELLING: "the next telling",
         Clock.Kind.FOLLOW_UP: "the follow-up",
         Clock.Kind.REQUEST: "the requester's wish",
+        Clock.Kind.QUESTION: "the answer to the question about the handoff",
     }
     if value not in Clock.Kind.values:
         return "a clock"

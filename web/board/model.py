@@ -1,11 +1,12 @@
 """What the board shows, as plain values; made by web.board.queries, drawn by templates/board/."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from accounts.models import Tier
 from core.durations import spoken
+from escalation.rules.alive import LATE, SLOW, STILL, Vitals
 from tickets.models import Severity
 from web.board.axis import HORIZON, column, place, rows_of
 from web.board.counting import ZERO, Tally
@@ -289,18 +290,30 @@ class Facts:
     untaken: Tally = ZERO
     updates: Tally = ZERO
     aside: Tally = ZERO
-    engine_lag: dt.timedelta = dt.timedelta(0)
+    vitals: Vitals = field(default_factory=Vitals)
+    # About the paths in force, for those who lead; the grave ones are among the doubts.
+    doubts: Tally = ZERO
+    grave_doubts: Tally = ZERO
 
     @property
-    def lag_text(self) -> str:
-        """The engine's lag as people read it; tenths of a second while it is small."""
-        seconds = self.engine_lag.total_seconds()
-        return f"{seconds:.1f} s" if seconds < 10 else spoken(self.engine_lag)
+    def engine(self) -> tuple[str, str, str]:
+        """How the engine is: a figure, what it says, and its colour as a class; "" while all is well.
 
-    @property
-    def lags(self) -> bool:
-        """Tell whether the engine falls behind so far that somebody should look."""
-        return self.engine_lag > dt.timedelta(seconds=5)
+        While it ticks that is its lag; when it doesn't, nothing due yet is no comfort.
+        """
+        lag, last = self.vitals.lag, self.vitals.ticks.get("escalation")
+        if last is None:
+            return "never", "ticked: the engine doesn't run", "hot"
+        if lag <= SLOW and abs(last.age) > STILL:
+            return _seconds(last.age), "since the engine's last tick", "hot" if last.age > LATE else "soon"
+        if lag > SLOW:
+            return _seconds(lag), "behind: escalations are late", "hot" if lag > LATE else "soon"
+        return _seconds(lag), "engine lag", ""
+
+
+def _seconds(age: float) -> str:
+    """Return an age as people read it; tenths of a second while it is small."""
+    return f"{age:.1f} s" if age < 10 else spoken(dt.timedelta(seconds=age))
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Membership, Team, Tier, User
 from accounts.rules import Reach, Scope, Verb
-from escalation.models import Clock
+from escalation import watchdog
+from escalation.models import Clock, PathDoubt
 from escalation.models.clocks import LIVE
-from escalation.queries import engine_lag
 from notifications.models import Contact, ContactListEntry, Notification
 from tickets.models import Service, Ticket
 from tickets.querysets import TicketQuerySet, scope_filter
@@ -66,7 +66,7 @@ def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime
     teams = read_teams(scope)
     on_call = read_on_call(teams)
     chips, needs = _chips(tickets, user, now)
-    counts = _count(tickets, scope, asked, now)
+    counts = _count(tickets, scope, asked, now, doubts=user.may(Verb.LEAD))
     lanes = tuple(
         Lane(
             tier=tier,
@@ -83,7 +83,9 @@ def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime
         untaken=counts["untaken", 0],
         updates=counts["updates", 0],
         aside=counts["aside", 0],
-        engine_lag=engine_lag(now),
+        doubts=counts.get(("doubts", 0), ZERO),
+        grave_doubts=counts.get(("grave_doubts", 0), ZERO),
+        vitals=watchdog.look(),
     )
     waiting = facts.untaken + facts.aside + facts.updates
     return Board(
@@ -236,9 +238,12 @@ def _may_take(user: User) -> Any:
 
 
 def _count(
-    tickets: TicketQuerySet, scope: Scope, asked: BoardFilter, now: dt.datetime
+    tickets: TicketQuerySet, scope: Scope, asked: BoardFilter, now: dt.datetime, *, doubts: bool
 ) -> dict[tuple[str, int], Tally]:
-    """Return the board's figures by (name, tier), tier 0 for those of all tiers; one statement."""
+    """Return the board's figures by (name, tier), tier 0 for those of all tiers; one statement.
+
+    With `doubts` also what is doubtful about the paths, which is kept as rows, not worked out here.
+    """
     horizon, day, days = now + HORIZON, now + DAY, now + 3 * DAY
 
     def lane(tier: Any) -> dict[str, QuerySet[Any]]:
@@ -262,6 +267,9 @@ def _count(
         "climbing": answers.exclude(ticket__tier_due_at__lt=now + SOON),
         "updates": clocks.filter(kind=Clock.Kind.STAKEHOLDER_UPDATE, state__in=LIVE, round__gt=0),
     }
+    if doubts:
+        figures["doubts"] = PathDoubt.objects.all()
+        figures["grave_doubts"] = PathDoubt.objects.filter(level=PathDoubt.Level.ERROR)
     narrowed = asked.narrows or scope.reach != Reach.ALL
     return count_each(figures, each=lane, values=TIERS, spelt_out=narrowed)
 

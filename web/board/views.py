@@ -13,7 +13,7 @@ from accounts.queries import scope_of
 from accounts.rules import Verb
 from core.db import database_now
 from core.errors import Refused
-from escalation.models import Clock
+from escalation.models import Clock, PathDoubt
 from escalation.operations import acknowledge
 from escalation.queries import clocks_of
 from tickets.models import Entry, EntryKind, Severity, Ticket
@@ -79,6 +79,22 @@ def card(request: SignedIn, ticket_id: int) -> HttpResponse:
         "handoff_lines": [(label, said[name]) for name, label in HANDOFF_LABELS if said.get(name)],
     }
     return render(request, "board/_card.html", context)
+
+
+@require_safe
+@never_cache
+@may(Verb.LEAD)
+def doubts(request: SignedIn) -> HttpResponse:
+    """Show what is doubtful about the paths in force; admins are led to where it is mended."""
+    now = arrive(request)
+    rows = PathDoubt.objects.select_related("path")
+    context = {
+        "now": now,
+        "doubts": rows.order_by("path__is_default", "path__position", "path_id", "number"),
+        "mends": request.user.may(Verb.ADMINISTER),
+        "section": "board",
+    }
+    return render(request, "board/doubts.html", context)
 
 
 @require_POST

@@ -21,6 +21,8 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from core.wake import live_channel
+from escalation import watchdog
+from escalation.rules.alive import alarm
 from tickets.cursor import Reading, read_after, repeatable_read, take_cursor
 from web.live.lines import Line
 from web.live.topics import Happening, happening
@@ -42,6 +44,9 @@ MARGIN = 2 * POLL
 # The reader goes on for so long without a browser: between two pages there is none.
 LINGER = 120.0
 BROKER_PAUSE = 2.0
+# How often the engines are looked at, and how often an alarm that goes on is told again: its age grows.
+LOOK_EVERY = 5.0
+ALARM_EVERY = 15.0
 # For the first reading, which the first browser waits for.
 START_PATIENCE = 10.0
 
@@ -59,6 +64,8 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live-reader")
         self._left_at = 0.0
+        self._looked_at = self._alarmed_at = 0.0
+        self._alarm = ""
         self._stopped = False
 
     async def join(self, line: Line, age: float | None) -> None:
@@ -112,6 +119,7 @@ class Hub:
                     reading = await self._in_thread(lambda since=cursor: _read_after(since))  # type: ignore[misc]
                     cursor = reading.cursor
                     self._tell(reading)
+                    await self._watch()
             except (DatabaseError, InterfaceError) as error:
                 # The cursor stays good: whatever commits meanwhile is read when the database is back.
                 log.warning("the timeline can't be read: %s", " ".join(str(error).split()))
@@ -155,6 +163,19 @@ class Hub:
         if events:
             for line in self.lines:
                 line.offer(events)
+
+    async def _watch(self) -> None:
+        """Look at the engines now and then, and let the pages of leads show what changed."""
+        now = time.monotonic()
+        if now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        found = alarm(await self._in_thread(watchdog.look))
+        what = found.what if found is not None else ""
+        if what != self._alarm or (what and now - self._alarmed_at > ALARM_EVERY):
+            self._alarm, self._alarmed_at = what, now
+            for line in self.lines:
+                line.raise_alarm()
 
     async def _listen(self) -> None:
         """Wait for the bell; without a broker the reader polls by itself."""

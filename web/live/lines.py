@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 
-from web.live.topics import Happening, Hearer, topics_for
+from web.live.topics import ALARM, Happening, Hearer, topics_for
 
 # More topics than this waiting for one slow browser become one `resync`.
 MOST_PENDING = 256
@@ -34,6 +34,12 @@ class Line:
         if len(self._pending) > MOST_PENDING:
             self.resync()
         elif self._pending:
+            self.ready.set()
+
+    def raise_alarm(self) -> None:
+        """Tell this browser to look at the alarm, if its page shows alarms."""
+        if self.topics is not None and ALARM in self.topics and not self._resync:
+            self._pending.setdefault(ALARM, set())
             self.ready.set()
 
     def resync(self) -> None:

@@ -3,7 +3,8 @@
 A browser is only told *that* something changed and asks for the page's part again: permissions and rendering stay
 in one place, the pages. Hence no personal text here, nor anything else that isn't needed to look again.
 
-Topics: `ticket-<id>`, `queue` (lists of tickets), `board`, `bell` (what waits for this person).
+Topics: `ticket-<id>`, `queue` (lists of tickets), `board`, `bell` (what waits for this person), `alarm` (the engine is
+behind, or no longer).
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from tickets.cursor import Passed
 QUEUE = "queue"
 BOARD = "board"
 BELL = "bell"
+# Not of a ticket: the engines' state has changed, or still is an alarm. Who may read it, the page decides.
+ALARM = "alarm"
 TICKET = "ticket-"
 
 # What a requester may notice of their own ticket; notes, clocks and who was told are not theirs to see.
@@ -146,5 +149,6 @@ def read_topics(names: Iterable[str]) -> frozenset[str]:
     return frozenset(
         name
         for name in names
-        if name in (QUEUE, BOARD, BELL) or (name.startswith(TICKET) and name[len(TICKET) :].isdecimal())
+        if name in (QUEUE, BOARD, BELL, ALARM)
+        or (name.startswith(TICKET) and name[len(TICKET) :].isdecimal())
     )

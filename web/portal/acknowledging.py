@@ -20,7 +20,7 @@ from core.errors import Conflict, Refused
 from escalation.models import Escalation, Standing
 from escalation.operations import acknowledge, pass_on
 from escalation.outlook import Outlook, outlook_of
-from escalation.queries import AcknowledgeLink, BadLink, read_acknowledge_link
+from escalation.queries import AcknowledgeLink, BadLink, follow_merge, read_acknowledge_link
 from notifications.models import Contact
 from tickets.models import Ticket
 
@@ -88,6 +88,11 @@ def acknowledge_page(request: HttpRequest, token: str) -> HttpResponse:
         answer: HttpResponse = redirect_to_login(request.get_full_path(), reverse("web:sign_in"))
         return answer
     actor = person if is_room else None
+    seen = request.POST.get("seq", "")
+    link = follow_merge(link, int(seen) if seen.isdecimal() and len(seen) < 10 else None)
+    if link.merged_from is not None and not is_room:
+        # Bound to no telling of the survivor: what its contact may do there, they may do as a person.
+        actor = contact.user
     if request.method == "POST":
         return _tapped(request, link, contact, actor)
     situation = _situation(link, contact, actor)
@@ -112,7 +117,7 @@ def _tapped(
                 now=now,
                 via="link",
             )
-        elif wish == "pass" and actor is None:
+        elif wish == "pass" and actor is None and link.merged_from is None:
             pass_on(ticket_id=link.ticket_id, seen_seq=link.seq, contact=contact, now=now)
         else:
             raise Refused("Nothing was chosen.", field="do", value=wish, mend="Tap one of the two buttons.")
@@ -177,7 +182,8 @@ def _show(
         "passed": me is not None and me.outcome == "can't",
         "last_held": outlook.held[-1] if outlook and outlook.held else None,
         "zone": zone,
-        "may_pass": actor is None,
+        "may_pass": actor is None and link.merged_from is None,
+        "merged_from": link.merged_from,
         "reached": [one.name for one in told if one.outcome in ("told", "on the way")],
         "until_format": _until_format(outlook, zone, now),
         "error": error if situation.kind == OPEN else None,

@@ -31,6 +31,7 @@ _BECAUSE = {
     Escalation.Trigger.RESOLUTION: "because the solution was overdue",
     Escalation.Trigger.STAKEHOLDER_UPDATE: "because our update was overdue",
     Escalation.Trigger.PATH: "because of how serious it is",
+    Escalation.Trigger.MERGED: "because we now know more about it",
     Escalation.Trigger.CHANGED: "because we now know more about it",
     Escalation.Trigger.REOPENED: "because it was opened again",
 }

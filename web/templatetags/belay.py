@@ -17,9 +17,11 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import Tier, User
 from accounts.rules import Verb
-from core.durations import spoken
+from core.durations import spoken, written
 from core.mailsink import sink_in_use
+from escalation import watchdog
 from tickets.models import Severity, Status
+from web import alarm as alarms
 from web.shell import THEME_COOKIE, THEMES, arrive
 
 register = template.Library()
@@ -148,6 +150,12 @@ def duration(value: dt.timedelta | float | None) -> str:
     return spoken(value if isinstance(value, dt.timedelta) else dt.timedelta(seconds=value))
 
 
+@register.filter
+def exactly(value: dt.timedelta | None) -> str:
+    """Return a duration to the second, so that a column of them can be added up: "1h 30min"."""
+    return written(value)
+
+
 @register.simple_tag
 def severity(value: int) -> SafeString:
     """Write the badge of a severity (1..4)."""
@@ -191,6 +199,24 @@ def to_acknowledge(context: Context) -> str:
     if not hasattr(request, "waiting"):
         arrive(request)
     return str(request.waiting)
+
+
+@register.simple_tag(takes_context=True)
+def hears_alarms(context: Context) -> bool:
+    """Tell whether this reader is told when the engine is behind."""
+    request = context.get("request")
+    return request is not None and alarms.hears_alarms(getattr(request, "user", None))
+
+
+@register.simple_tag(takes_context=True)
+def engine_alarm(context: Context) -> alarms.Banner | None:
+    """Return the alarm for this reader; looked at here, with what the bar counts, unless it was seen lately."""
+    request = context["request"]
+    vitals = watchdog.kept()
+    if vitals is None:
+        arrive(request)
+        vitals = watchdog.kept()
+    return alarms.banner(vitals)
 
 
 @register.simple_tag

@@ -1,56 +1,48 @@
-"""Tick when nobody else does: independent of Celery and of its broker (DESIGN 4)."""
+"""Start the pacemaker: see escalation/pacemaker.py."""
 
-import datetime as dt
 import logging
+import os
 import signal
 import threading
-from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import Error, connection
 
-from core.db import database_now
 from escalation import engine as escalation
+from escalation.heartbeat import Heartbeat
+from escalation.pacemaker import EVERY, Watcher, limit_statements
 from notifications import engine as notifications
-from notifications.queries import last_tick
 
 log = logging.getLogger("belay.pacemaker")
 
-STALE = dt.timedelta(seconds=3)
-EVERY = 1.0
+HUNG = 70
 
 
 class Command(BaseCommand):
-    help = "Run the engines' ticks whenever the last completed one is older than three seconds."
+    help = "Run the engines' ticks whenever no worker does, and send the heartbeat while all is well."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        limit_statements()
         # One thread each: a hanging mail server never delays an escalation.
         watchers = [
-            threading.Thread(target=watch, args=("escalation", escalation.tick, stop), daemon=True),
-            threading.Thread(target=watch, args=("notifications", notifications.tick, stop), daemon=True),
+            Watcher("escalation", escalation.tick, patience=90),
+            Watcher("notifications", notifications.tick, patience=600),
         ]
-        for watcher in watchers:
-            watcher.start()
+        runs = [watcher.run for watcher in watchers]
+        if settings.BELAY_HEARTBEAT_URL:
+            runs.append(Heartbeat(settings.BELAY_HEARTBEAT_URL, every=settings.BELAY_HEARTBEAT_SECONDS).run)
+        for run in runs:
+            threading.Thread(target=run, args=(stop,), daemon=True).start()
         self.stdout.write("pacemaker: watching")
-        stop.wait()
-
-
-def watch(name: str, tick: Callable[[], object], stop: threading.Event) -> None:
-    """Look once a second whether `name` ticked lately, and tick where it did not; survive a lost database."""
-    while not stop.wait(EVERY):
-        try:
-            last = last_tick(name)
-            if last is None or database_now() - last > STALE:
-                log.warning("no %s tick since %s: the pacemaker ticks", name, last or "ever")
-                tick()
-        except Error as error:
-            log.warning("the database does not answer: %s", error)
-            connection.close()
-        except Exception:
-            # Whatever it was, the next second is another chance; giving up would be silence.
-            log.exception("a %s tick of the pacemaker failed", name)
-            connection.close()
+        while not stop.wait(EVERY):
+            for watcher in watchers:
+                if watcher.hangs():
+                    # Not sys.exit: nothing can be cleaned up around a thread that never returns.
+                    log.critical(
+                        "%s: no sign of life for %.0f s; starting anew", watcher.name, watcher.patience
+                    )
+                    os._exit(HUNG)

@@ -8,9 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import User
+from accounts.models import Role, User
+from accounts.operations import create_user
 from core.db import database_now
-from escalation.models import Clock, Standing
+from escalation.models import Clock, EscalationPath, PathDoubt, Standing
+from escalation.operations import record_doubts
+from notifications.models import ContactMethod
 from tests.web.board.world import HOUR, MINUTE, House, build_house
 from tickets.models import Service, Ticket
 from tickets.operations import add_reply, change_status
@@ -281,6 +284,59 @@ def test_the_wall_has_no_chrome(house: House) -> None:
     assert "<header" not in page
 
 
+# --- doubts about the paths ------------------------------------------------------------------------------------------
+
+
+def doubtful(house: House) -> None:
+    """Leave nobody who can be told at L3, and one contact less at L2."""
+    for person in ("tomas", "li", "jonas"):
+        ContactMethod.objects.filter(contact__user=house.people[person]).update(is_active=False)
+    ContactMethod.objects.update(proven_at=database_now())
+    ContactMethod.objects.create(
+        contact=house.people["lead"].contact, address="mara@example.net", position=2, proven_at=database_now()
+    )
+    record_doubts(now=database_now())
+
+
+def test_leads_and_admins_see_how_many_doubts_there_are_about_the_paths(house: House) -> None:
+    doubtful(house)
+    admin = create_user(email="ada@example.org", name="Ada", role=Role.ADMIN)
+    for user in (house.lead, admin):
+        page = " ".join(look(user).split())
+        assert (
+            '<a class="doubtful" href="/board/doubts/"><b>3</b>doubts about the paths in force, 1 grave</a>'
+            in page
+        )
+    assert "doubtful" not in look(house.agent)
+    assert "doubtful" not in look(house.lead, "?view=wall")
+
+
+def test_a_house_without_doubts_says_nothing_about_them(house: House) -> None:
+    PathDoubt.objects.all().delete()
+    assert "doubtful" not in look(house.lead)
+    page = signed_in(house.lead).get("/board/doubts/").content.decode()
+    assert "Nothing to doubt" in page
+
+
+def test_the_list_of_doubts_leads_admins_to_the_path_and_tells_leads_who_mends(house: House) -> None:
+    doubtful(house)
+    admin = create_user(email="ada@example.org", name="Ada", role=Role.ADMIN)
+    address = f"/admin/escalation/escalationpath/{EscalationPath.objects.get().pk}/change/"
+    page = signed_in(admin).get("/board/doubts/").content.decode()
+    assert address in page
+    assert "An admin can mend them" not in page
+    page = signed_in(house.lead).get("/board/doubts/").content.decode()
+    assert "Step 3 “Core systems” reaches nobody" in page
+    assert "Somebody may be left without help." in page
+    assert address not in page
+    assert "An admin can mend them" in page
+
+
+def test_only_those_who_lead_may_read_the_doubts(house: House) -> None:
+    assert signed_in(house.agent).get("/board/doubts/").status_code == 403
+    assert signed_in(house.requester).get("/board/doubts/").status_code == 403
+
+
 # --- the price -------------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +381,12 @@ def test_the_board_costs_at_most_ten_queries_and_no_more_for_more_tickets(house:
 def test_refreshing_costs_fewer_queries_than_the_page(house: House) -> None:
     many(house, 300)
     assert queries_of(signed_in(house.agent), "/board/part/") <= 9
+
+
+def test_doubts_cost_the_board_no_query(house: House) -> None:
+    doubtful(house)
+    for path in ("/board/", "/board/part/"):
+        assert queries_of(signed_in(house.lead), path) == queries_of(signed_in(house.agent), path)
 
 
 def test_a_full_lane_draws_sixty_and_counts_the_rest(house: House) -> None:

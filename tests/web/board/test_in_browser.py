@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from core.db import database_now
 from escalation.models import Standing
-from escalation.operations import acknowledge
+from escalation.operations import acknowledge, record_doubts
 from tests.browser_fixtures import Live
 from tests.web.board.world import HOUR, MINUTE, House, build_house
 from tickets.operations import change_status
@@ -209,6 +209,23 @@ def test_axe_finds_nothing_serious(
     opened(page, house, sign_in, query)
     expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
     axe(page)
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_a_lead_goes_from_the_board_to_what_is_doubtful_about_the_paths(
+    page: Page, house: House, sign_in: SignIn, axe: Callable[[Any], None], theme: str, width: int
+) -> None:
+    record_doubts(now=database_now())
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 844})
+    opened(page, house, sign_in)
+    page.get_by_role("link", name="about the paths in force").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Doubts about the paths in force")).to_be_visible()
+    # Nobody has been written to yet in this house.
+    expect(page.locator("main")).to_contain_text(f"The fallback “{house.lead.name}” has no proven method")
+    axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_on_a_phone_nothing_is_cut_off_and_lanes_are_lists(page: Page, house: House, sign_in: SignIn) -> None:

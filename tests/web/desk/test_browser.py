@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from accounts.models import User
 from core.db import database_now
 from escalation.models import Escalation, EscalationPath
-from escalation.operations import publish_path
+from escalation.operations import escalate, publish_path
 from tests.browser_fixtures import Live
 from tests.house import House, build_house, default_spec
 from tests.web.desk.conftest import seq_of
@@ -283,6 +283,50 @@ def test_theme_follows_the_system_until_somebody_chooses(
     assert answer is not None
     assert '<html lang="en" data-bs-theme="light" data-theme-choice="light">' in answer.text()
     expect(root).to_have_attribute("data-bs-theme", "light")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1360), ("dark", 390)])
+def test_the_reasons_open_over_the_ticket_by_keyboard(
+    house: House,
+    open_page: Callable[..., Page],
+    axe: Callable[[Page], None],
+    scheme: str,
+    width: int,
+) -> None:
+    ticket = house.open()
+    escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Rights")
+    page = open_page(
+        house.agent, f"/t/{ticket.pk}/", color_scheme=scheme, viewport={"width": width, "height": 844}
+    )
+    link = page.get_by_role("link", name="Why these deadlines")
+    link.focus()
+    page.keyboard.press("Enter")
+
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("acknowledge within 10min")
+    expect(dialog).to_contain_text("It climbs to Core network;")
+    axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(link).to_be_focused()
+
+    page.goto(f"/t/{ticket.pk}/why/")
+    axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_scripts_the_reasons_are_a_page_of_their_own(
+    house: House,
+    open_page: Callable[..., Page],
+) -> None:
+    ticket = house.open()
+    page = open_page(house.agent, f"/t/{ticket.pk}/", java_script_enabled=False)
+    page.get_by_role("link", name="Why these deadlines").click()
+    expect(page.get_by_role("heading", name="Why these deadlines")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("work within 30min")
+    page.get_by_role("link", name="Back to the ticket").click()
+    expect(page.get_by_role("heading", name="Clocks")).to_be_visible()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])

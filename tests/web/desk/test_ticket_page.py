@@ -7,7 +7,16 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from escalation.operations import acknowledge, deescalate, escalate, request_escalation
+from escalation.engine import tick
+from escalation.operations import (
+    acknowledge,
+    answer_question,
+    consult,
+    deescalate,
+    escalate,
+    request_escalation,
+    send_back,
+)
 from tests.house import MIN, House
 from tests.web.desk.conftest import As, seq_of, text_of
 from tickets.models import Event, Ticket
@@ -18,8 +27,13 @@ from tickets.operations import (
     add_tags,
     assign_ticket,
     change_status,
+    declare_major,
+    link_to_incident,
+    merge_tickets,
+    post_update,
     set_details,
     set_severity,
+    unlink_from_incident,
     write_handoff,
 )
 
@@ -229,3 +243,57 @@ def test_finished_ticket_offers_to_reopen_and_nothing_that_moves_it(house: House
     assert "Reopen" in page
     assert 'data-key-press="e"' not in page
     assert 'data-key-press="t"' not in page
+
+
+def test_whole_timeline_tells_in_words_what_was_asked_joined_and_suspended(
+    house: House, signed_in_as: As
+) -> None:
+    start = house.now - 60 * MIN
+    ticket, double, incident, unanswered = (house.open(at=start) for _ in range(4))
+    for one in (ticket, unanswered):
+        escalate(ticket_id=one.pk, seen_seq=0, actor=house.agent, now=start, reason="Rights.")
+        acknowledge(ticket_id=one.pk, seen_seq=1, actor=house.second, now=start)
+        send_back(ticket_id=one.pk, seen_seq=1, actor=house.second, now=start, question="Which rule?")
+    answer_question(ticket_id=ticket.pk, seen_seq=1, actor=house.agent, now=start + MIN, text="112.")
+    consult(
+        ticket_id=ticket.pk,
+        seen_seq=1,
+        to_position=3,
+        actor=house.second,
+        now=start + 2 * MIN,
+        question="Who owns it?",
+    )
+    merge_tickets(loser_ids=[double.pk], survivor_id=ticket.pk, actor=house.agent, now=start + 3 * MIN)
+    declare_major(ticket_id=incident.pk, actor=house.agent, now=start + 4 * MIN)
+    link_to_incident(
+        ticket_ids=[unanswered.pk], incident_id=incident.pk, actor=house.agent, now=start + 4 * MIN
+    )
+    post_update(ticket_id=incident.pk, body="We know.", actor=house.agent, now=start + 5 * MIN)
+    tick(now=start + 10 * MIN)
+    tick(now=start + 20 * MIN)
+    unlink_from_incident(ticket_ids=[unanswered.pk], actor=house.agent, now=start + 25 * MIN)
+    client = signed_in_as(house.agent)
+
+    for shown, expected in {
+        ticket: (
+            "asked Piet Test about the handoff",
+            "<q>Which rule?</q>",
+            "answered the question about the handoff",
+            "asked L3 Core network for help: Tomas Test, Duty L3 was told",
+            f"merged #{double.pk} into it",
+        ),
+        double: (f"merged it into #{ticket.pk}, where it goes on",),
+        incident: ("declared it a major incident", f"linked #{unanswered.pk} to it"),
+        unanswered: (
+            f"linked it to major incident #{incident.pk}",
+            f"let its clocks stand still: #{incident.pk} goes on for it",
+            f"counted the update of #{incident.pk} as the first response",
+            "asked Lena Test instead: the sender has not answered in time",
+            "recorded that nobody answered the question about the handoff",
+            f"took it off major incident #{incident.pk}",
+            "let its clocks run on with what was left",
+        ),
+    }.items():
+        page = page_of(client, shown, "?timeline=whole")
+        for words in expected:
+            assert words in page, words

@@ -19,7 +19,7 @@ from tests.helpers import race
 from tests.house import MIN, House, build_house, republish, steps_for
 from tests.web.portal.people import signed_in
 from tickets.models import Event, Ticket
-from tickets.operations import change_status
+from tickets.operations import change_status, merge_tickets
 
 HANDOFF = {"impact": "All shops", "tried": "Restart", "suspected": "", "next_action": "Fail over"}
 
@@ -383,3 +383,63 @@ def test_two_fingers_on_i_cannot_tell_one_more_person() -> None:
 
     assert Event.objects.filter(ticket=ticket, kind="escalation.passed_on").count() == 1
     assert Notification.objects.filter(ticket=ticket, round__isnull=False).count() == 2
+
+
+def merged(house: House) -> tuple[Ticket, Ticket]:
+    """Return a survivor at L2 and the ticket that its contacts were told about before it was merged."""
+    loser, survivor = climbed(house), climbed(house)
+    merge_tickets(loser_ids=[loser.pk], survivor_id=survivor.pk, actor=house.lead, now=house.now + MIN)
+    return survivor, loser
+
+
+@pytest.mark.django_db
+def test_the_link_of_a_merged_ticket_shows_and_takes_the_survivor(house: House) -> None:
+    survivor, loser = merged(house)
+    address = link(loser, contact_of(house.second))
+
+    looked = Client().get(address)
+    tapped = Client().post(address, {"do": "take", "seq": "1"})
+
+    assert looked.status_code == 200
+    assert f"#{loser.pk}, which you were told about, goes on in #{survivor.pk}." in page(looked)
+    assert tapped.status_code == 302
+    assert acknowledged(survivor)
+    assert not acknowledged(loser)
+    survivor.refresh_from_db()
+    assert survivor.assignee == house.second
+
+
+@pytest.mark.django_db
+def test_a_merged_ticket_s_link_is_no_way_around_who_may(house: House) -> None:
+    survivor, loser = merged(house)
+    escalate(ticket_id=survivor.pk, seen_seq=1, actor=house.second, now=house.now + 2 * MIN, reason="Core.")
+
+    answer = Client().post(link(loser, contact_of(house.second)), {"do": "take", "seq": "2"})
+
+    assert answer.status_code == 403
+    assert not acknowledged(survivor, 2)
+
+
+@pytest.mark.django_db
+def test_a_tap_on_what_the_survivor_has_left_since_takes_nothing(house: House) -> None:
+    survivor, loser = merged(house)
+    address = link(loser, contact_of(house.third))
+    escalate(ticket_id=survivor.pk, seen_seq=1, actor=house.second, now=house.now + 2 * MIN, reason="Core.")
+
+    answer = Client().post(address, {"do": "take", "seq": "1"})
+
+    assert answer.status_code == 409
+    assert not acknowledged(survivor, 2)
+
+
+@pytest.mark.django_db
+def test_through_a_merged_ticket_s_link_nobody_passes_the_survivor_on(house: House) -> None:
+    survivor, loser = merged(house)
+    duty = Contact.objects.get(name="Duty L2")
+
+    looked = Client().get(link(loser, duty))
+    answer = Client().post(link(loser, duty), {"do": "pass", "seq": "1"})
+
+    assert "I can't" not in page(looked)
+    assert answer.status_code == 400
+    assert not Event.objects.filter(ticket=survivor, kind="escalation.passed_on").exists()

@@ -1,0 +1,208 @@
+"""What a major incident takes over from the tickets linked to it, and gives back (DESIGN 3, changes under way)."""
+
+import datetime as dt
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+
+from calendars.queries import hours_of
+from core.bulk import read_rows
+from core.db import lacks_database, lacks_lock
+from escalation import kinds
+from escalation.models import Clock, IncidentNews
+from escalation.operations.plan import Plan
+from escalation.operations.state import State, load_states
+from escalation.operations.steps import SUSPENDED_BY_INCIDENT, stands_still
+from escalation.operations.telling import Telling
+from escalation.rules.clocks import used_until
+from tickets import kinds as ticket_kinds
+from tickets.models import Event, Ticket
+from tickets.rules import OPEN_STATUSES
+from tickets.timeline import Work, working
+
+log = logging.getLogger("belay.engine")
+
+BATCH = 500
+# How long news rests when a ticket's processing fails by it.
+REST = dt.timedelta(seconds=60)
+
+# The tickets to which a piece of news still has to be carried: those done drop out, so that two engines share the
+# work and either may stop half way. What the incident has become meanwhile counts, not what the news said.
+_TO_FOLLOW = {
+    IncidentNews.What.UPDATED: """
+        JOIN escalation_clock c ON c.ticket_id = t.id AND c.kind = 'first_response' AND c.state IN ('running', 'paused')
+        WHERE s.suspended_at <= %(at)s AND (c.due_at IS NULL OR c.due_at > %(at)s)
+    """,
+    IncidentNews.What.FINISHED: """
+        WHERE s.suspended_at IS NOT NULL AND NOT i.status = ANY(%(open)s)
+    """,
+    IncidentNews.What.REOPENED: """
+        WHERE s.suspended_at IS NULL AND i.status = ANY(%(open)s)
+    """,
+}
+_TO_FOLLOW_SQL = """
+SELECT t.id
+FROM tickets_ticket t JOIN tickets_ticket i ON i.id = t.incident_id JOIN escalation_standing s ON s.ticket_id = t.id
+{where} AND t.incident_id = %(incident)s AND t.id > %(after)s {only}
+ORDER BY t.id
+LIMIT %(batch)s
+{lock}
+"""
+
+
+def suspend(plan: Plan, states: Iterable[State]) -> None:
+    """Let stand still what the incident takes over; nobody is told any more, what was used stays on record."""
+    fresh = [state for state in states if state.standing.suspended_at is None]
+    for state in fresh:
+        state.standing.suspended_at = state.at(plan.now)
+        for kind in SUSPENDED_BY_INCIDENT:
+            plan.pause(state, kind, missed=True)
+        plan.withdrawn.add(state.group)
+        plan.touch(state)
+        if state.ticket.is_open:
+            plan.event(state, kinds.SUSPENDED, {"incident": state.ticket.incident_id})
+
+
+def resume(plan: Plan, states: Iterable[State]) -> None:
+    """Let run on what the incident suspended, with what was left; a step that was never told is told now.
+
+    What waiting pauses stays paused while the ticket waits.
+    """
+    held = [state for state in states if state.standing.suspended_at is not None]
+    for state in held:
+        state.standing.suspended_at = None
+        plan.touch(state)
+        if not state.ticket.is_open:
+            continue
+        for kind in SUSPENDED_BY_INCIDENT:
+            if not stands_still(state, kind):
+                plan.resume(state, kind)
+        if not (state.step.queue_only or state.acknowledged or state.standing.round):
+            # It came here while it was suspended.
+            plan.tellings.append(Telling(state, due_at=state.at(plan.now), begins=True))
+        plan.event(state, kinds.RESUMED, {"incident": state.ticket.incident_id})
+
+
+def leave_news(events: Sequence[Event]) -> None:
+    """Leave for the engine what a batch of events means for the tickets linked to major incidents."""
+    news = []
+    for event in events:
+        if not event.ticket.is_major:
+            continue
+        what = None
+        if event.kind == ticket_kinds.UPDATED and not event.data.get("automatic"):
+            what = IncidentNews.What.UPDATED
+        elif event.kind == ticket_kinds.STATUS_CHANGED and event.data.get("reopened"):
+            what = IncidentNews.What.REOPENED
+        elif event.kind == ticket_kinds.STATUS_CHANGED and event.data["to"] not in OPEN_STATUSES:
+            what = IncidentNews.What.FINISHED
+        if what is not None:
+            news.append(IncidentNews(incident=event.ticket, what=what, at=event.at))
+    if news:
+        IncidentNews.objects.bulk_create(news)
+
+
+def follow_incidents(*, now: dt.datetime, batch: int = BATCH) -> int:
+    """Carry what happened on major incidents to the tickets linked to them, in batches; return to how many.
+
+    An update keeps their first responses, the end of an incident lets them run on, its return suspends them again.
+    Idle costs one index probe. Tickets that somebody holds are left to the next tick; one whose processing fails is
+    found by halving its batch, holds nobody else up and is tried again after a rest.
+    """
+    followed = 0
+    awake = Q(rests_until__isnull=True) | Q(rests_until__lte=now)
+    for news in IncidentNews.objects.filter(awake, done_at__isnull=True).order_by("pk"):
+        after, failed = 0, 0
+        while ids := _to_follow(news, after=after, batch=batch):
+            after = ids[-1]
+            carried, failures = _carry(news, ids, now)
+            followed += carried
+            failed += failures
+        left = IncidentNews.objects.filter(pk=news.pk, done_at__isnull=True)
+        if not _to_follow(news, batch=1):
+            left.update(done_at=now)
+        elif failed:
+            left.update(rests_until=now + REST)
+    return followed
+
+
+def _carry(news: IncidentNews, ids: Sequence[int], now: dt.datetime) -> tuple[int, int]:
+    """Carry a piece of news to these tickets; return to how many, and how many of them failed."""
+    try:
+        with working() as work:
+            # Looked at again under the lock: another engine may have been here.
+            held = _to_follow(news, only=ids, batch=len(ids), lock=True)
+            if held:
+                _apply(work, news, held, now)
+            return len(held), 0
+    except Exception as error:
+        if lacks_database(error):
+            raise
+        if lacks_lock(error):
+            return 0, len(ids)
+        if len(ids) == 1:
+            log.exception("what happened on #%d can't be carried to #%d", news.incident_id, ids[0])
+            return 0, 1
+    middle = len(ids) // 2
+    first, second = _carry(news, ids[:middle], now), _carry(news, ids[middle:], now)
+    return first[0] + second[0], first[1] + second[1]
+
+
+def _apply(work: Work, news: IncidentNews, ids: Sequence[int], now: dt.datetime) -> None:
+    work.hold(read_rows(Ticket, "id", ids))
+    states = load_states(work, ids)
+    plan = Plan(work, now=now)
+    plan.calendars.learn([state.path for state in states.values()])
+    match news.what:
+        case IncidentNews.What.UPDATED:
+            _keep_first_responses(plan, states.values(), news)
+        case IncidentNews.What.FINISHED:
+            resume(plan, states.values())
+        case _:
+            suspend(plan, states.values())
+    plan.flush()
+
+
+def _keep_first_responses(plan: Plan, states: Iterable[State], news: IncidentNews) -> None:
+    """Meet the first responses, at the instant of the update rather than of the engine."""
+    for state in states:
+        clock = state.clocks[Clock.Kind.FIRST_RESPONSE]
+        hours = hours_of(clock.calendar_version_id)
+        used = used_until(hours, since=clock.running_since, used=clock.used, at=news.at)
+        plan.stop(state, Clock.Kind.FIRST_RESPONSE, Clock.State.MET)
+        clock.used, clock.stopped_at = used, max(news.at, clock.started_at)
+        plan.event(
+            state,
+            kinds.INCIDENT_UPDATED,
+            {"incident": news.incident_id, "clock": Clock.Kind.FIRST_RESPONSE.value},
+        )
+
+
+def _to_follow(
+    news: IncidentNews,
+    *,
+    batch: int,
+    after: int = 0,
+    only: Sequence[int] | None = None,
+    lock: bool = False,
+) -> list[int]:
+    """Return tickets to which this news still has to be carried, by number; locked ones are skipped with `lock`."""
+    sql = _TO_FOLLOW_SQL.format(
+        where=_TO_FOLLOW[IncidentNews.What(news.what)],
+        only="AND t.id = ANY(%(only)s)" if only is not None else "",
+        lock="FOR NO KEY UPDATE OF t SKIP LOCKED" if lock else "",
+    )
+    values: dict[str, Any] = {
+        "incident": news.incident_id,
+        "at": news.at,
+        "open": sorted(OPEN_STATUSES),
+        "after": after,
+        "only": list(only) if only is not None else None,
+        "batch": batch,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return [pk for (pk,) in cursor.fetchall()]
