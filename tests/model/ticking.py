@@ -13,7 +13,8 @@ class Ticking:
     """A part of the model; what `self` offers besides stands in model.py."""
 
     def tick(self: Any) -> None:
-        """Decide all that is due, at most one step per ticket; then draw the consequences of dead letters."""
+        """Draw the consequences of dead letters, then decide all that is due, at most one step per ticket."""
+        self._dead_letters()
         for ticket in self.tickets:
             dues = [
                 clock
@@ -25,7 +26,6 @@ class Ticking:
             ]
             if dues:
                 self._claim(ticket, dues)
-        self._dead_letters()
 
     def _claim(self: Any, ticket: Ticket, dues: list[Clock]) -> None:
         above = ticket.path.step(ticket.position + 1) if not ticket.at_top else None
