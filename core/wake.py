@@ -46,10 +46,9 @@ class _Breaker:
 
 
 class _Ring(NamedTuple):
-    """One task to be rung, given up after so many seconds, about the row of these ids or about none."""
+    """One task to be rung, about the row of these ids or about none."""
 
     task: str
-    expires: float = 2.0
     ids: tuple[tuple[str, int], ...] = ()
 
 
@@ -131,9 +130,9 @@ def wake(*tasks: str) -> None:
     transaction.on_commit(lambda: _want(tasks), robust=True)
 
 
-def wake_for(task: str, *, expires: float = 30, **ids: int) -> None:
+def wake_for(task: str, **ids: int) -> None:
     """Ring one task about one row, by its id, once the transaction under way has committed; best effort as `wake`."""
-    ring = _Ring(task, expires, tuple(sorted(ids.items())))
+    ring = _Ring(task, tuple(sorted(ids.items())))
     transaction.on_commit(lambda: _want_rings([ring]), robust=True)
 
 
@@ -162,8 +161,9 @@ def _ring(rings: list[_Ring]) -> None:
         return
     try:
         _ringer().publish(live_channel(), b"1")
-        for task, expires, ids in rings:
-            _producer().send_task(task, kwargs=dict(ids), expires=expires, retry=False)
+        for task, ids in rings:
+            # No `expires`: whether it has would be for the worker's clock to say.
+            _producer().send_task(task, kwargs=dict(ids), retry=False)
     except Exception as error:  # noqa: BLE001 whatever the client raises: the rows are safe, the tick comes
         breaker.trip()
         log.warning("broker not reachable, ringing pauses for %.0f s: %s", PAUSE_SECONDS, error)

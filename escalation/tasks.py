@@ -35,4 +35,4 @@ def run_recompute(*, job_id: int, **_: object) -> None:
 def pick_up(**_: object) -> None:
     """Give work that nobody is at, since its ring was lost or its worker died, to a worker."""
     for job_id in recomputing.waiting_jobs():
-        current_app.send_task(RUN, kwargs={"job_id": job_id}, expires=30, retry=False)
+        current_app.send_task(RUN, kwargs={"job_id": job_id}, retry=False)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from helpdesk import environment
 
+# Queues that carry nothing but "look again".
+RINGS = ("engine", "delivery")
+
 
 @dataclass(frozen=True)
 class Process:
@@ -45,6 +48,9 @@ def worker(queue: str, *, pool: str, size: int, limits: str = "") -> Process:
     """Describe a Celery worker of one queue."""
     command = [*_celery(), "worker", "--queues", queue, "--hostname", f"{queue}@%h", "--pool", pool]
     command += ["--concurrency", str(size), "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    if queue in RINGS:
+        # Rings that were missed while no worker ran say nothing that the next one does not: rows are the truth.
+        command.append("--purge")
     return Process(queue, command, {"PGOPTIONS": limits} if limits else {})
 
 

@@ -42,6 +42,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what the long proofs injected and counted (record_property("proof", ...))."""
+    lines = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == "proof"
+    ]
+    if lines:
+        terminalreporter.section("proofs")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if WORKER == "main":
         shutil.rmtree(RUN, ignore_errors=True)

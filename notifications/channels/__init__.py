@@ -2,8 +2,9 @@
 
 from notifications.channels.base import Envelope, Failed, FailedForGood, Sender
 from notifications.channels.email import send_email
+from notifications.channels.hanging import Hanging
 
-_SENDERS: dict[str, Sender] = {"email": send_email}
+_SENDERS: dict[str, Sender] = {"email": Hanging().guard(send_email)}
 
 
 def sender_for(channel: str) -> Sender:

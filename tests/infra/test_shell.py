@@ -74,7 +74,7 @@ def test_ticks_are_written_anew_and_those_of_an_admin_stay(settings: Any) -> Non
     call_command("sync_ticks")
 
     tick.refresh_from_db()
-    assert (tick.enabled, tick.expire_seconds, tick.interval.every) == (True, 2, 1)
+    assert (tick.enabled, tick.expire_seconds, tick.interval.every) == (True, None, 1)
     names = set(
         PeriodicTask.objects.filter(name__in=["an admin's", SYSTEM + "long.gone"]).values_list(
             "name", flat=True

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        for task, (every, expires) in settings.BELAY_TICKS.items():
+        for task, every in settings.BELAY_TICKS.items():
             schedule, _ = IntervalSchedule.objects.get_or_create(every=every, period=IntervalSchedule.SECONDS)
             wanted = {
                 "task": task,
@@ -24,7 +24,7 @@ class Command(BaseCommand):
                 "crontab": None,
                 "solar": None,
                 "clocked": None,
-                "expire_seconds": expires,
+                "expire_seconds": None,
                 "enabled": True,
                 "one_off": False,
                 "args": "[]",
