@@ -39,6 +39,8 @@ from tickets.timeline import Work, working
 log = logging.getLogger("belay.engine")
 
 BATCH = 500
+# So many batches leave enough dead index entries to be worth a walk over them.
+LARGE_DRAIN = 5
 
 Position = tuple[dt.datetime, int]
 _START: Position = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 0)
@@ -100,7 +102,7 @@ def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None)
     position = _run_batch(at, _START, only, report, fixed=now is not None)
     while position is not None:
         position = _run_batch(at, position, only, report, fixed=now is not None)
-    if report.batches > 1 and only is None:
+    if report.batches > LARGE_DRAIN and only is None:
         # Again from the start: what others held meanwhile may be free now, and the first to walk over the index
         # entries of a large drain marks them dead, so that the next idle tick is one probe again.
         _run_batch(at, _START, only, report, fixed=now is not None)

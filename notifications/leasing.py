@@ -76,7 +76,9 @@ WITH settled AS (
         withdrawn_at = CASE WHEN %(state)s = 'withdrawn' THEN COALESCE(n.withdrawn_at, statement_timestamp())
                             ELSE n.withdrawn_at END,
         sent_at = CASE WHEN %(state)s = 'sent' THEN statement_timestamp() ELSE n.sent_at END,
-        due_at = CASE WHEN %(state)s = 'pending' THEN statement_timestamp() + %(pause)s ELSE n.due_at END,
+        -- Of a dead letter: when its consequence is due, at once.
+        due_at = CASE WHEN %(state)s = 'pending' THEN statement_timestamp() + %(pause)s
+                      WHEN %(state)s = 'dead' THEN LEAST(n.due_at, statement_timestamp()) ELSE n.due_at END,
         dead_at = CASE WHEN %(state)s = 'dead' AND n.withdrawn_at IS NULL THEN statement_timestamp() END,
         -- Only tellings have a consequence that the escalation engine draws.
         handled_at = CASE WHEN %(state)s = 'dead' AND n.withdrawn_at IS NULL AND n.round IS NULL

@@ -26,7 +26,7 @@ log = logging.getLogger("belay.engine")
 _CLAIM = """
 SELECT n.id, n.ticket_id
 FROM notifications_notification n JOIN tickets_ticket t ON t.id = n.ticket_id
-WHERE n.state = 'dead' AND n.handled_at IS NULL AND n.id > %s AND n.due_at <= %s
+WHERE n.state = 'dead' AND n.handled_at IS NULL AND n.id > %s AND n.due_at <= GREATEST(%s, n.dead_at)
 ORDER BY n.id LIMIT %s
 FOR NO KEY UPDATE OF t SKIP LOCKED
 """

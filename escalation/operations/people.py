@@ -30,18 +30,26 @@ def leads_of(states: Iterable[State]) -> dict[int, User]:
 def reach_users(
     wanted: Sequence[tuple[State, User | None, str, Mapping[str, Any]]],
 ) -> list[Message]:
-    """Return messages to people; where there is nobody to tell, the path's fallback contact is (never silent)."""
+    """Return messages to people; where there is nobody to tell, the path's fallback contact is (never silent).
+
+    Where that one can't be reached either, all admins are.
+    """
     if not wanted:
         return []
-    people = contacts_for({user.pk: user for _, user, _, _ in wanted if user is not None}.values())
     fallbacks = {state.path.fallback_id for state, user, _, _ in wanted if user is None}
-    methods = methods_of({contact.pk for contact in people.values()} | fallbacks)
+    reachable = methods_of(fallbacks)
+    admins = active_admins() if fallbacks - reachable.keys() else []
+    addressed = [
+        (state, person, kind, context)
+        for state, user, kind, context in wanted
+        for person in (admins if user is None and state.path.fallback_id not in reachable else [user])
+    ]
+    people = contacts_for({user.pk: user for _, user, _, _ in addressed if user is not None}.values())
+    methods = reachable | methods_of({contact.pk for contact in people.values()})
     messages = []
-    for state, user, kind, context in wanted:
+    for state, user, kind, context in addressed:
         contact_id = people[user.pk].pk if user is not None else state.path.fallback_id
         ways = methods.get(contact_id, ())
-        if not ways and user is None:
-            continue
         method_id, channel, address = ways[0] if ways else (None, "email", user.email if user else "")
         messages.append(
             Message(

@@ -15,7 +15,7 @@ from core.bulk import insert_rows, update_rows
 from escalation.models import Clock, Escalation, EscalationRequest, HandoffQuestion, Standing
 from escalation.models.clocks import new_clock
 from escalation.operations.people import leads_of, reach_users
-from escalation.operations.state import State, with_assignees
+from escalation.operations.state import State
 from escalation.operations.telling import Telling, tell
 from escalation.paths import CalendarVersions
 from escalation.rules.clocks import timing, used_until
@@ -93,12 +93,17 @@ ANSWERED = ("acknowledged_at", "acknowledged_by_id", "acknowledged_contact_id", 
 
 @dataclass(slots=True)
 class PersonalMessage:
-    """A message to the ticket's lead or owner, addressed when the plan is written."""
+    """A message to the ticket's lead or owner; the lead is looked up when the plan is written."""
 
     state: State
     kind: str
     to: str  # "lead", "owner" or "both"
     context: Mapping[str, Any]
+    # Whoever owns the ticket now: the same plan may move it on to a team where nobody does yet.
+    owner_id: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.owner_id = self.state.ticket.assignee_id
 
 
 @dataclass(slots=True)
@@ -325,13 +330,14 @@ class Plan:
         if not self.personal:
             return []
         states = [item.state for item in self.personal]
-        with_assignees(states)
+        owners = User.objects.filter(is_active=True).in_bulk(
+            {item.owner_id for item in self.personal if item.owner_id is not None}
+        )
         leads = leads_of(states) if any(item.to != "owner" for item in self.personal) else {}
         wanted: list[tuple[PersonalMessage, User | None]] = []
         for item in self.personal:
-            ticket = item.state.ticket
-            owner = ticket.assignee if ticket.assignee is not None and ticket.assignee.is_active else None
-            lead = leads.get(ticket.id)
+            owner = owners.get(item.owner_id or 0)
+            lead = leads.get(item.state.ticket.id)
             match item.to:
                 case "owner":
                     wanted.append((item, owner))

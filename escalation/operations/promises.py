@@ -81,7 +81,7 @@ def answer(plan: Plan, state: State, *, update: bool) -> None:
     at = state.at(plan.now)
     plan.stop(state, Clock.Kind.FIRST_RESPONSE, Clock.State.MET)
     plan.stop(state, Clock.Kind.NEXT_RESPONSE, Clock.State.MET)
-    if Clock.Kind.STAKEHOLDER_UPDATE in state.clocks or update:
+    if state.ticket.is_open and (Clock.Kind.STAKEHOLDER_UPDATE in state.clocks or update):
         plan.stop(state, Clock.Kind.STAKEHOLDER_UPDATE, Clock.State.MET)
         start_promise(plan, state, Clock.Kind.STAKEHOLDER_UPDATE, since=at)
 
@@ -106,7 +106,9 @@ def resume_resolution(plan: Plan, states: Iterable[State]) -> None:
         state = by_ticket[ticket_id]
         if clock.state != Clock.State.MET or clock.fired_at is not None:
             continue
-        if clock.stopped_at is not None:
+        # A ticket finished while it waited has its pause under way already.
+        paused = bool(clock.pauses) and clock.pauses[-1][1] is None
+        if clock.stopped_at is not None and not paused:
             clock.pauses = [*clock.pauses, [clock.stopped_at.isoformat(), None]]
         clock.ticket = state.ticket
         plan.run_on(state, clock)

@@ -245,10 +245,13 @@ def _who_engages(events: Sequence[Event], states: dict[int, State]) -> set[tuple
 
 def _converse(plan: Plan, state: State, event: Event) -> None:
     """Start or keep promises for what was said."""
-    if event.kind not in ANSWERS or event.data.get("automatic") or not state.ticket.is_open:
+    if event.kind not in ANSWERS or event.data.get("automatic"):
         return
     if not event.data.get("from_requester"):
+        # Also where the answer finishes the ticket: the promise to answer was kept by it.
         answer(plan, state, update=event.kind == kinds.UPDATED)
+        return
+    if not state.ticket.is_open:
         return
     waits = Clock.Kind.FIRST_RESPONSE in state.clocks or Clock.Kind.NEXT_RESPONSE in state.clocks
     if not waits and state.ticket.last_answer_at is not None:

@@ -251,16 +251,19 @@ def _tell_fallback(
         methods.update(methods_of({contact.pk for contact in admins}))
     for telling, round_number in nobody:
         path = telling.state.path
-        declined = telling.state.standing.declined
-        recipients = []
-        if path.fallback_id not in declined and (ways := methods.get(path.fallback_id)):
-            recipients.append(Recipient(path.fallback_id, None, "", ways))
-        if _tells_admins(telling) or not recipients:
-            recipients += [
-                Recipient(contact.pk, contact.user_id, "", methods[contact.pk])
-                for contact in admins
-                if contact.pk in methods and contact.pk not in (path.fallback_id, *declined)
-            ]
+        recipients: list[Recipient] = []
+        # Those who said they can't are asked again where nobody else is left: better than silence.
+        for declined in (telling.state.standing.declined, []):
+            if path.fallback_id not in declined and (ways := methods.get(path.fallback_id)):
+                recipients.append(Recipient(path.fallback_id, None, "", ways))
+            if _tells_admins(telling) or not recipients:
+                recipients += [
+                    Recipient(contact.pk, contact.user_id, "", methods[contact.pk])
+                    for contact in admins
+                    if contact.pk in methods and contact.pk not in (path.fallback_id, *declined)
+                ]
+            if recipients:
+                break
         if recipients:
             _write(told, telling, round_number, tuple(recipients), alike, now=now, kind=kinds.TELL_FALLBACK)
             continue

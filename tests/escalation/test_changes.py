@@ -157,6 +157,20 @@ def test_a_breach_never_fires_twice(house: House) -> None:
     assert Notification.objects.filter(ticket=ticket, kind=kinds.TELL_LEAD).count() == 1
 
 
+def test_a_ticket_resolved_while_it_waited_stood_still_once_and_counts_on_when_reopened(house: House) -> None:
+    ticket = house.open()
+    change = {"ticket_id": ticket.pk, "actor": house.agent}
+    add_reply(body="?", now=house.now + 7 * MIN, then_status=Status.WAITING, **change)
+    change_status(status=Status.RESOLVED, now=house.now + 19 * MIN, **change)
+    change_status(status=Status.OPEN, now=house.now + 31 * MIN, **change)
+
+    set_severity(severity=2, now=house.now + 41 * MIN, reason="More of them.", **change)
+
+    resolution = Clock.objects.get(ticket=ticket, kind="resolution", state="running")
+    assert len(resolution.pauses) == 1
+    assert resolution.due_at == house.now + 31 * MIN + 8 * HOUR - 7 * MIN
+
+
 def test_automatic_replies_never_reopen(house: House) -> None:
     ticket = house.open()
     change_status(ticket_id=ticket.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + MIN)

@@ -120,6 +120,20 @@ def test_a_public_answer_keeps_the_first_response_and_a_note_does_not(house: Hou
     assert Clock.objects.get(ticket=ticket, kind="first_response").state == "met"
 
 
+def test_an_answer_that_resolves_the_ticket_keeps_the_first_response(house: House) -> None:
+    ticket = house.open()
+
+    add_reply(
+        ticket_id=ticket.pk,
+        body="Fixed.",
+        actor=house.agent,
+        now=house.now + MIN,
+        then_status=Status.RESOLVED,
+    )
+
+    assert Clock.objects.get(ticket=ticket, kind="first_response").state == "met"
+
+
 def test_a_customer_who_writes_again_is_promised_the_next_response(house: House) -> None:
     ticket = house.open()
     add_reply(ticket_id=ticket.pk, body="We look.", actor=house.agent, now=house.now + MIN)
@@ -237,6 +251,21 @@ def test_a_waiting_ticket_comes_back_after_the_follow_up_and_its_owner_is_told(h
 
     assert fresh(ticket).status == Status.OPEN
     assert due(ticket, "tier_time") == follow_up + 30 * MIN
+    told = Notification.objects.filter(ticket=ticket, kind=kinds.TELL_OWNER, context__what="follow_up")
+    assert [row.address for row in told] == ["piet@example.org"]
+
+
+def test_a_ticket_that_climbs_at_its_follow_up_still_tells_who_owned_it(house: House) -> None:
+    desk, *above = steps_for(house)
+    desk = replace(desk, targets=dict.fromkeys(SEVERITIES, (None, DAY)))
+    republish(house, follow_up_days=1, steps=(desk, *above))
+    ticket = house.open()
+    assign_ticket(ticket_id=ticket.pk, assignee=house.agent, actor=house.agent, now=house.now)
+    change_status(ticket_id=ticket.pk, status=Status.HOLD, actor=house.agent, now=house.now, reason="Vendor.")
+
+    tick(now=house.now + DAY)
+
+    assert fresh(ticket).tier == 2
     told = Notification.objects.filter(ticket=ticket, kind=kinds.TELL_OWNER, context__what="follow_up")
     assert [row.address for row in told] == ["piet@example.org"]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from accounts.models import Team
 from core.errors import NotAllowed
 from escalation import kinds
 from escalation.engine import tick
@@ -13,7 +14,7 @@ from escalation.operations import (
     acknowledge,
     pass_on,
 )
-from notifications.models import Contact, ContactListEntry, ContactMethod
+from notifications.models import Contact, ContactListEntry, ContactMethod, Notification
 from tests.escalation.looking import at_l2, clock, due, fresh, run, tellings
 from tests.house import HOUR, MIN, SEVERITIES, House, republish, steps_for
 from tickets.models import Event
@@ -242,6 +243,37 @@ def test_a_list_that_reaches_nobody_tells_the_fallback_before_it_climbs(house: H
     assert [(a) for _, _, a, _ in tellings(ticket)] == ["duty@example.org"]
     tick(now=house.now + 40 * MIN)
     assert fresh(ticket).tier == 3
+
+
+def test_when_everybody_has_said_they_cant_the_fallback_is_asked_again(house: House) -> None:
+    from notifications.operations import contacts_for
+
+    steps = steps_for(house)
+    republish(house, steps=(steps[0], replace(steps[1], contact_list_ids=(house.lists[2].pk,))))
+    admin = contacts_for([house.admin])[house.admin.pk]
+    ticket = at_l2(house)
+    told = [*Contact.objects.filter(lists=house.lists[2]), house.fallback, admin]
+    for minute, contact in enumerate(told, start=31):
+        pass_on(ticket_id=ticket.pk, seen_seq=1, contact=contact, now=house.now + minute * MIN)
+
+    tick(now=house.now + 39 * MIN)
+
+    asked = [address for _, number, address, _ in tellings(ticket) if number == fresh(ticket).standing.round]
+    assert asked == ["ada@example.org", "duty@example.org"]
+    assert not Event.objects.filter(ticket=ticket, kind=kinds.NOBODY).exists()
+
+
+def test_where_the_fallback_is_switched_off_the_admins_are_told(house: House) -> None:
+    ContactMethod.objects.filter(contact__lists=house.lists[2]).update(is_active=False)
+    Contact.objects.filter(pk=house.fallback.pk).update(is_active=False)
+    Team.objects.update(lead=None)
+    ticket = house.open()
+
+    tick(now=house.now + 30 * MIN)
+
+    assert [address for _, _, address, _ in tellings(ticket)] == ["ada@example.org"]
+    overdue = Notification.objects.filter(ticket=ticket, kind=kinds.TELL_LEAD)
+    assert [row.address for row in overdue] == ["ada@example.org"]
 
 
 def test_at_the_top_the_fallback_and_all_admins_are_told_every_interval(house: House) -> None:

@@ -270,8 +270,8 @@ def test_no_statement_of_a_scrape_reads_a_whole_table(house: House) -> None:
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
     assert not re.findall(r"Seq Scan on \w+", plan)
-    for index in ("outbox_due", "outbox_leased", "outbox_dead"):
-        assert index in plan
+    # Which of the partial indexes serves is the planner's choice while the outbox is all but empty.
+    assert "using outbox_" in plan
 
 
 # --- questions with a deadline ---------------------------------------------------------------------------------------
