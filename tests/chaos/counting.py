@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pytest
 from django.db.models import Count, Max
 
 from core.db import database_now
 from escalation import kinds
-from escalation.models import Escalation
+from escalation.models import Clock, Escalation
 from notifications.models import Notification, TickRecord
 from tests.chaos.installation import Installation, wait_for
 from tests.house import House
@@ -86,7 +87,18 @@ def climbed(ids: Sequence[int]) -> int:
 def wait_until_climbed(ids: Sequence[int], seconds: float) -> float:
     """Return after how many seconds all had climbed."""
     began = time.monotonic()
-    wait_for(f"{len(ids)} climbs", lambda: climbed(ids) == len(ids), seconds)
+    try:
+        wait_for(f"{len(ids)} climbs", lambda: climbed(ids) == len(ids), seconds)
+    except pytest.fail.Exception:
+        left = Ticket.objects.filter(pk__in=ids, tier=1)
+        clocks = Clock.objects.filter(ticket__in=left, fires_at__isnull=False)
+        print(
+            "set aside:", list(left.values_list("pk", "set_aside_at", "standing__failures")), database_now()
+        )
+        print(
+            "clocks:", *clocks.values_list("ticket_id", "kind", "recorded_at", "fires_at", "due_at"), sep="\n"
+        )
+        raise
     return time.monotonic() - began
 
 
