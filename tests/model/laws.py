@@ -332,7 +332,8 @@ class EditsMoveNoClock(Law):
                 yield f"ticket {number}: its clocks moved though nothing happened"
             for kind, clock in view["clocks"].items():
                 before = was["clocks"].get(kind) if was is not None else None
-                if before is not None and before["started"] == clock["started"]:
+                resumed = any(end is not None for _, end in clock["pauses"])
+                if resumed or (before is not None and before["started"] == clock["started"]):
                     continue
                 name, version = clock["calendar"]
                 if kind != "next_telling" and version != play.model.calendars[name].number:

@@ -8,12 +8,42 @@ import os
 import pytest
 
 from tests.model.exploring import explore, hold, shrink
+from tests.model.histories import History
 from tests.model.judging import AGREE, Verdict, judge
 from tests.model.real import Names
 
 # How many histories the long proof plays, and how many of them in one test.
 MANY = int(os.environ.get("BELAY_HISTORIES", "750"))
 OF_A_CHUNK = 25
+
+# What chance seldom brings about, and has told something once.
+KEPT = {
+    "finished while it waited, reopened, then another severity": History(
+        beginning=0,
+        variants=(0, 0, 0, 0),
+        steps=(
+            ("open", 1, 0, 0),
+            ("hop", 2),
+            ("park", 0, 0),
+            ("hop", 3),
+            ("status", 0, 3, 0),
+            ("hop", 3),
+            ("status", 0, 0, 0),
+            ("severity", 0, 1),
+        ),
+    ),
+    "a new clock is due at the very claim that starts it": History(
+        beginning=2,
+        variants=(0, 0, 0, 0),
+        steps=(("open", 3, 0, 0), ("hop", 0), ("hop", 0), ("hop", 2), ("tick", 0), ("run", 1, 0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("history", KEPT.values(), ids=KEPT.keys())
+def test_kept_histories_break_no_law(names: Names, history: History) -> None:
+    for law, script in judge(names, history).broken.items():
+        pytest.fail(f"{law}\n{script}")
 
 
 def test_engine_and_model_agree_on_every_history(request: pytest.FixtureRequest) -> None:
