@@ -75,7 +75,8 @@ def test_processes_killed_broker_frozen_and_wiped_database_crashed_and_a_poisone
     wait_for("its pages", lambda: pages.count() == 2)
     cure()
     rest_is_over(wave[0])
-    wait_until_climbed(ids, 20)
+    # Longer than the first rest of a ticket set aside.
+    wait_until_climbed(ids, 45)
     leases_run_out()
     wait_until_sent(40)
 
