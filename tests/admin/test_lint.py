@@ -15,7 +15,7 @@ from escalation.rules.lint import (
     at_least,
     implies,
     lint,
-    telling_time,
+    schedule,
 )
 from escalation.rules.problems import problems_of
 from escalation.rules.specs import PathSpec, PromiseSpec, StepSpec
@@ -434,9 +434,9 @@ def test_telling_in_turn_takes_a_wait_for_every_contact_of_every_round() -> None
         EntryFacts("C", reachable=False),
     )
     in_turn = step(telling="in_turn", rounds=3, wait=2 * MIN)
-    assert telling_time(in_turn, entries, 1) == 4 * 2 * MIN
-    assert telling_time(replace(in_turn, telling="all"), entries, 1) == 2 * 2 * MIN
-    assert telling_time(in_turn, entries[2:], 1) is None
+    assert schedule(in_turn, entries, 1)[-1][0] == 4 * 2 * MIN
+    assert schedule(replace(in_turn, telling="all"), entries, 1)[-1][0] == 2 * 2 * MIN
+    assert schedule(in_turn, entries[2:], 1) == []
 
 
 @pytest.mark.parametrize(
