@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import importlib.util
 import json
 import sys
 import time
@@ -13,17 +12,16 @@ from bench.measuring import Row, Size
 from helpdesk.environment import ConfigurationError
 
 # Each a module of this package with `run(size) -> Row`; a row says by "holds" whether its limits of DESIGN 7 were met.
-ROWS = ("engine", "idle", "lateness", "pages", "stream", "delivery")
+ROWS = ("engine", "idle", "lateness", "delivery")
 
 
 def main() -> int:
     """Measure; return 1 when a limit was not met."""
-    there = [name for name in ROWS if importlib.util.find_spec(f"bench.{name}")]
     parser = argparse.ArgumentParser(
         prog="bin/bench", description="Measure Belay against the limits of DESIGN 7."
     )
     parser.add_argument(
-        "rows", nargs="*", metavar="row", help=f"any of {', '.join(there)}; without any, all of them"
+        "rows", nargs="*", metavar="row", help=f"any of {', '.join(ROWS)}; without any, all of them"
     )
     parser.add_argument(
         "--quick", action="store_true", help="at a twentieth of the size, in under two minutes"
@@ -32,13 +30,13 @@ def main() -> int:
         "--profile", type=Path, metavar="FILE", help="leave a pstats dump of the engine's side here"
     )
     wanted = parser.parse_args()
-    if unknown := sorted(set(wanted.rows) - set(there)):
-        parser.error(f"there is no row “{unknown[0]}”: take any of {', '.join(there)}")
+    if unknown := sorted(set(wanted.rows) - set(ROWS)):
+        parser.error(f"there is no row “{unknown[0]}”: take any of {', '.join(ROWS)}")
     size = Size(quick=wanted.quick, profile=wanted.profile and wanted.profile.resolve())
     results: dict[str, Row] = {}
     try:
         with servers():
-            for name in there:
+            for name in ROWS:
                 if not wanted.rows or name in wanted.rows:
                     began = time.monotonic()
                     print(f"bench: {name}", file=sys.stderr, flush=True)

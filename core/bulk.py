@@ -105,12 +105,12 @@ def read_rows(model: type[Row], column: str, keys: Iterable[int], *, where: str 
 
     For batches: an ORM query of five hundred keys costs more in Python than in the database.
     """
-    fields = model._meta.concrete_fields  # noqa: SLF001
-    table = model._meta.db_table  # noqa: SLF001
+    meta = model._meta  # noqa: SLF001
+    fields, table, key = meta.concrete_fields, meta.db_table, meta.pk.column
     names = ", ".join(f'"{field.column}"' for field in fields)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {names} FROM {table} WHERE {column} = ANY(%s::bigint[]) AND {where} ORDER BY id",  # noqa: S608
+            f"SELECT {names} FROM {table} WHERE {column} = ANY(%s::bigint[]) AND {where} ORDER BY {key}",  # noqa: S608
             [plain(keys)],
         )
         return rows_of(model, cursor.fetchall())

@@ -27,7 +27,7 @@ from notifications.letters import (
 )
 from notifications.messages import register_promises
 from notifications.models import Contact, Notification
-from notifications.rendering import Line, Rendered, register_line, register_renderer
+from notifications.rendering import KnownTickets, Line, Rendered, register_line, register_renderer, tickets_of
 from tickets.models import Ticket
 
 # The promises a confirmation names; how often we update is told when we do.
@@ -76,21 +76,13 @@ def promises_of(tickets: Sequence[Ticket], now: dt.datetime) -> dict[int, list[t
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Known(KnownTickets):
     """What the mails of a batch are rendered from; `now` is when it was read (UTC)."""
 
-    now: dt.datetime
-    tickets: dict[int, Ticket]
     outlooks: dict[tuple[int, int], Outlook]
     requests: dict[int, EscalationRequest]
     # Until when a lead has to answer the requester's wish, by ticket.
     answer_by: dict[int, dt.datetime]
-
-    def ticket(self, row: Notification) -> Ticket:
-        """Return what the mail is about. Raises ValueError."""
-        if row.ticket_id is None:
-            raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
-        return self.tickets[row.ticket_id]
 
     def request(self, row: Notification) -> EscalationRequest:
         """Return the requester's wish. Raises LookupError."""
@@ -103,7 +95,7 @@ class Known:
 def _load(rows: Sequence[Notification]) -> Known:
     """Read all that these mails say; at most two dozen queries, however many they are."""
     now = database_now()
-    tickets = Ticket.objects.for_list().in_bulk({row.ticket_id for row in rows if row.ticket_id is not None})
+    tickets = tickets_of(rows)
     told = {
         (row.ticket_id, row.seq)
         for row in rows

@@ -18,7 +18,6 @@ from escalation.rules.clocks import share_used, used_until
 from escalation.rules.paths import PathRule
 from escalation.rules.recounting import counterpart
 from notifications.models import Contact
-from notifications.queries import Rung, resolve_lists
 from tickets.models import Ticket
 from tickets.queries import surviving_id
 
@@ -210,12 +209,6 @@ def escalations_of(ticket: Ticket) -> list[Escalation]:
             "actor", "acknowledged_by", "acknowledged_contact", "from_step", "to_step", "handoff"
         )
     )
-
-
-def contacts_at(list_ids: tuple[int, ...]) -> tuple[Rung, ...]:
-    """Return who stands on these contact lists now, in order, with when to reach out in words."""
-    resolved = resolve_lists(list_ids)
-    return tuple(rung for list_id in list_ids for rung in resolved.get(list_id, ()))
 
 
 def may_acknowledge(user: User, ticket: Ticket) -> bool:

@@ -13,7 +13,7 @@ from escalation.models.clocks import LIVE
 from escalation.wording import mark, reader_zone, situation
 from notifications.letters import Action, Letter, Passage, compose, desk_url, moment
 from notifications.models import Contact, Notification
-from notifications.rendering import Rendered, register_renderer
+from notifications.rendering import KnownTickets, Rendered, register_renderer, tickets_of
 from tickets.models import Event, Ticket
 
 WHY_CONSULTED = "You get this mail because you are on the contact list of the step that was asked."
@@ -24,22 +24,14 @@ ERASED = "(These words have been erased.)"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Known(KnownTickets):
     """What the mails of a batch are rendered from, by id; `now` is when it was read (UTC)."""
 
-    now: dt.datetime
-    tickets: dict[int, Ticket]
     standings: dict[int, Standing]
     events: dict[int, Event]
     questions: dict[int, HandoffQuestion]
     # When the open question of a ticket is to be answered.
     due: dict[int, dt.datetime]
-
-    def ticket(self, row: Notification) -> Ticket:
-        """Return what the mail is about. Raises ValueError."""
-        if row.ticket_id is None:
-            raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
-        return self.tickets[row.ticket_id]
 
     def question(self, row: Notification) -> HandoffQuestion:
         """Return the question that the mail is about. Raises LookupError."""
@@ -68,7 +60,7 @@ def _load(rows: Sequence[Notification]) -> Known:
     clocks = Clock.objects.filter(ticket_id__in=ids, kind=Clock.Kind.QUESTION, state__in=LIVE)
     return Known(
         now=database_now(),
-        tickets=Ticket.objects.for_list().in_bulk(ids),
+        tickets=tickets_of(rows),
         standings={row.ticket_id: row for row in standings},
         events=events.in_bulk({row.context["event"] for row in rows if "event" in row.context}),
         questions=questions.in_bulk({row.context["question"] for row in rows if "question" in row.context}),

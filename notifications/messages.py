@@ -11,7 +11,7 @@ from core.db import database_now
 from notifications import receivers
 from notifications.letters import Action, Letter, Passage, compose, desk_url, moment, page, portal_url
 from notifications.models import Notification
-from notifications.rendering import Rendered, register_renderer
+from notifications.rendering import KnownTickets, Rendered, register_renderer, tickets_of
 from tickets.models import Attachment, Entry, Event, Status, Ticket
 
 # (what was promised, by when) by ticket, the earliest first; escalation, which knows the clocks, registers it.
@@ -44,21 +44,13 @@ def register() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Known(KnownTickets):
     """What the mails of a batch are rendered from; `now` is when it was read (UTC)."""
 
-    now: dt.datetime
-    tickets: dict[int, Ticket]
     events: dict[int, Event]
     promises: dict[int, list[tuple[str, dt.datetime]]]
     # The requester's last words, of tickets that got an owner.
     last_words: dict[int, Entry]
-
-    def ticket(self, row: Notification) -> Ticket:
-        """Return what the mail is about. Raises ValueError."""
-        if row.ticket_id is None:
-            raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
-        return self.tickets[row.ticket_id]
 
     def event(self, row: Notification) -> Event:
         """Return the event that the mail tells of. Raises LookupError."""
@@ -71,7 +63,7 @@ class Known:
 def _load(rows: Sequence[Notification]) -> Known:
     """Read all that these mails say; at most seven queries, however many they are."""
     now = database_now()
-    tickets = Ticket.objects.for_list().in_bulk({row.ticket_id for row in rows if row.ticket_id is not None})
+    tickets = tickets_of(rows)
     events = (
         Event.objects.select_related("actor", "payload", "entry__author")
         .prefetch_related(Prefetch("entry__attachments", Attachment.objects.order_by("pk")))

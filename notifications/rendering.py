@@ -13,6 +13,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 
 from notifications.models import Notification
+from tickets.models import Ticket
 
 log = logging.getLogger("belay.delivery")
 
@@ -37,6 +38,25 @@ class Line:
     waiting_since: dt.datetime
     action: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTickets:
+    """What the mails of a batch are rendered from, as far as all of them need it; `now` is when it was read (UTC)."""
+
+    now: dt.datetime
+    tickets: dict[int, Ticket]
+
+    def ticket(self, row: Notification) -> Ticket:
+        """Return what the mail is about. Raises ValueError."""
+        if row.ticket_id is None:
+            raise ValueError(f"notification {row.pk} ({row.kind}) is about no ticket")
+        return self.tickets[row.ticket_id]
+
+
+def tickets_of(rows: Sequence[Notification]) -> dict[int, Ticket]:
+    """Return the tickets that these rows are about, with what mails show of them; one query."""
+    return Ticket.objects.for_list().in_bulk({row.ticket_id for row in rows if row.ticket_id is not None})
 
 
 class UnknownKind(LookupError):

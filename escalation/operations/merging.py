@@ -10,7 +10,7 @@ from escalation.operations.groups import groups_of_step, personal_group
 from escalation.operations.plan import Plan
 from escalation.operations.promises import KINDS
 from escalation.operations.state import State
-from escalation.operations.steps import move, stands_still
+from escalation.operations.steps import move, overtake, stands_still
 from escalation.paths import facts_of
 from escalation.rules.clocks import timing
 from escalation.rules.paths import entry_step
@@ -26,8 +26,7 @@ def promises_of(states: Iterable[State]) -> list[Clock]:
 
 def let_go(plan: Plan, state: State) -> None:
     """End all that a merged ticket had under way: clocks, tellings, messages, the wish and the question."""
-    if Clock.Kind.QUESTION in state.clocks:
-        plan.questions_overtaken.add(state.ticket.pk)
+    overtake(plan, state)
     for kind in list(state.clocks):
         plan.stop(state, kind, Clock.State.CANCELLED)
     plan.withdrawn |= {
@@ -35,7 +34,6 @@ def let_go(plan: Plan, state: State) -> None:
         personal_group(state.ticket.pk),
         *groups_of_step(state.ticket.pk, state.standing.seq),
     }
-    plan.overtaken[state.ticket.pk] = "overtaken"
     plan.touch(state)
 
 

@@ -136,32 +136,39 @@ def recompute(plan: Plan, states: Iterable[State]) -> None:
             if clock is not None and budget is None:
                 plan.stop(state, kind, Clock.State.CANCELLED)
             elif clock is not None and budget is not None:
-                _rebase(plan, state, clock, budget, version_id)
+                count_anew(plan, state, clock, budget, version_id, started_at=clock.started_at)
             elif budget is not None and (state.ticket.pk, kind) not in ever:
                 _make_good(plan, state, kind)
 
 
-def _rebase(plan: Plan, state: State, clock: Clock, budget: dt.timedelta, version_id: int) -> None:
-    """Count a live promise anew: from its start, in the calendar that now holds, less its pauses."""
+def count_anew(
+    plan: Plan,
+    state: State,
+    clock: Clock,
+    budget: dt.timedelta,
+    version_id: int,
+    *,
+    started_at: dt.datetime,
+) -> None:
+    """Count a live clock anew: from `started_at`, in the calendar version that now holds, less its pauses."""
     at = state.at(plan.now)
-    running = clock.state == Clock.State.RUNNING
     clock.used = used_anew(
         hours_of(version_id),
-        started_at=clock.started_at,
-        running_since=clock.running_since if running else None,
-        pauses=pauses_of(clock),
+        started_at=started_at,
+        running_since=clock.running_since,
+        pauses=_pauses_of(clock),
         at=at,
     )
     clock.budget = budget
     clock.calendar_version_id = version_id
     clock.path_version_id = state.path.version_id
     clock.recorded_at = at
-    if running:
+    if clock.running_since is not None:
         plan.set_timing(state, clock)
     plan.write(state, clock)
 
 
-def pauses_of(clock: Clock) -> list[tuple[dt.datetime, dt.datetime | None]]:
+def _pauses_of(clock: Clock) -> list[tuple[dt.datetime, dt.datetime | None]]:
     """Return when a clock stood still; the last pause may still last (None)."""
     return [
         (dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end) if end else None)

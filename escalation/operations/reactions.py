@@ -29,7 +29,7 @@ from escalation.operations.promises import (
 )
 from escalation.operations.sending_back import answer_by_speaking
 from escalation.operations.state import State, load_states, with_assignees
-from escalation.operations.steps import again, begin_step, enter, move, start_tier_time
+from escalation.operations.steps import again, begin_step, enter, move, overtake, remap, start_tier_time
 from escalation.paths import current_paths, facts_of
 from escalation.rules.paths import choose, entry_step, return_step
 from tickets import kinds
@@ -259,10 +259,7 @@ def _converse(plan: Plan, state: State, event: Event) -> None:
 
 
 def _finish(plan: Plan, state: State) -> None:
-    if Clock.Kind.REQUEST in state.clocks:
-        plan.overtaken[state.ticket.pk] = "overtaken"
-    if Clock.Kind.QUESTION in state.clocks:
-        plan.questions_overtaken.add(state.ticket.pk)
+    overtake(plan, state)
     finish(plan, state)
     plan.withdrawn |= {state.group, *groups_of_step(state.ticket.pk, state.standing.seq)}
     plan.touch(state)
@@ -307,17 +304,7 @@ def _choose_anew(plan: Plan, states: list[State], rose: set[int], tiers: Mapping
         tier = max(state.ticket.tier, tiers.get(state.ticket.pk, 0))
         raised = tier > state.ticket.tier
         if chosen.path_id != state.path.path_id:
-            step = entry_step(chosen, facts, at_least=tier)
-            move(
-                plan,
-                state,
-                step,
-                kind=Escalation.Kind.REMAP,
-                trigger=Escalation.Trigger.CHANGED,
-                begin=at,
-                path=chosen,
-                keep_assignee=step.team_id is None or step.team_id == state.ticket.team_id,
-            )
+            remap(plan, state, entry_step(chosen, facts, at_least=tier), chosen)
             continue
         step = entry_step(state.path, facts, at_least=tier)
         if (raised or state.ticket.pk in rose) and step.position > state.step.position:

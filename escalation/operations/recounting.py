@@ -15,13 +15,13 @@ from django.db.models import Max, prefetch_related_objects
 from calendars.queries import hours_of
 from calendars.rules import due_business_days, elapsed
 from escalation import kinds
-from escalation.models import Clock, Escalation
+from escalation.models import Clock
 from escalation.models.clocks import LIVE
 from escalation.operations.by_hand import ANSWER_WITHIN
 from escalation.operations.plan import Plan
-from escalation.operations.promises import KINDS, budget_of, pauses_of, start_promise
+from escalation.operations.promises import KINDS, budget_of, count_anew, start_promise
 from escalation.operations.state import State
-from escalation.operations.steps import PAUSED_BY_WAITING, move, stands_still, start_tier_time
+from escalation.operations.steps import PAUSED_BY_WAITING, remap, stands_still, start_tier_time
 from escalation.paths import facts_of
 from escalation.rules.clocks import used_until
 from escalation.rules.paths import PathRule, StepRule
@@ -33,7 +33,6 @@ from escalation.rules.recounting import (
     landing,
     no_sooner_than,
     shifts,
-    used_anew,
 )
 from escalation.rules.tally import StepChange
 
@@ -79,18 +78,8 @@ def follow_path(plan: Plan, states: Sequence[State], target: PathRule, *, job_id
             _recount_step(plan, state, old_step)
         else:
             step = landing(old_path, old_step, target, facts_of(state.ticket), state.ticket.tier)
-            move(
-                plan,
-                state,
-                step,
-                kind=Escalation.Kind.REMAP,
-                trigger=Escalation.Trigger.CHANGED,
-                begin=at,
-                path=target,
-                actor=plan.actor,
-                reason=f"Version {target.number} of “{target.name}” has no step like “{old_step.name}”.",
-                keep_assignee=step.team_id is None or step.team_id == state.ticket.team_id,
-            )
+            reason = f"Version {target.number} of “{target.name}” has no step like “{old_step.name}”."
+            remap(plan, state, step, target, reason=reason)
         _recount_promises(plan, state, spent)
         _recount_follow_up(plan, state)
         if old_path.hold_pauses != target.hold_pauses and state.ticket.status == "hold":
@@ -253,23 +242,11 @@ def _recount(plan: Plan, state: State, clock: Clock, budget: dt.timedelta, versi
     if clock.kind == Clock.Kind.REQUEST and clock.running_since is not None:
         # Every interval of an unanswered wish counts for itself.
         started_at = clock.running_since
-    clock.used = used_anew(
-        hours_of(version_id),
-        started_at=started_at,
-        running_since=clock.running_since,
-        pauses=pauses_of(clock),
-        at=at,
-    )
-    clock.budget = budget
-    clock.calendar_version_id = version_id
-    clock.path_version_id = state.path.version_id
-    clock.recorded_at = at
+    count_anew(plan, state, clock, budget, version_id, started_at=started_at)
     if clock.running_since is not None:
-        plan.set_timing(state, clock)
         floor = no_sooner_than(was, at)
         if clock.due_at is not None and clock.fires_at is not None:
             clock.due_at, clock.fires_at = max(clock.due_at, floor), max(clock.fires_at, floor)
-    plan.write(state, clock)
 
 
 def _snaps(state: State, at: dt.datetime) -> dict[str, Snap]:

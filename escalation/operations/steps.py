@@ -102,11 +102,9 @@ def move(
     old_path = state.path
     for name in STEP_CLOCKS:
         plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
-    if Clock.Kind.REQUEST in state.clocks:
-        plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
-        plan.overtaken[state.ticket.id] = request_becomes
+    overtake(plan, state, request_becomes)
+    plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
     if plan.stop(state, Clock.Kind.QUESTION, Clock.State.CANCELLED) is not None:
-        plan.questions_overtaken.add(state.ticket.id)
         plan.withdrawn.add(question_group(state.ticket.id, state.standing.seq))
     standing = state.standing
     # Asked for only where anybody was told: the outbox is looked through for each group.
@@ -188,6 +186,30 @@ def move(
     plan.touch(state)
     begin_step(plan, state, begin)
     return escalation
+
+
+def remap(plan: Plan, state: State, step: StepRule, path: PathRule, *, reason: str = "") -> None:
+    """Put a ticket on a step of another path or version, at full time; where the team stays, so does the owner."""
+    move(
+        plan,
+        state,
+        step,
+        kind=Escalation.Kind.REMAP,
+        trigger=Escalation.Trigger.CHANGED,
+        begin=state.at(plan.now),
+        path=path,
+        actor=plan.actor,
+        reason=reason,
+        keep_assignee=step.team_id is None or step.team_id == state.ticket.team_id,
+    )
+
+
+def overtake(plan: Plan, state: State, request_becomes: str = EscalationRequest.State.OVERTAKEN) -> None:
+    """Note that the open wish and question of this seq, if there are any, come to nothing; their clocks still run."""
+    if Clock.Kind.REQUEST in state.clocks:
+        plan.overtaken[state.ticket.id] = request_becomes
+    if Clock.Kind.QUESTION in state.clocks:
+        plan.questions_overtaken.add(state.ticket.id)
 
 
 def again(
