@@ -10,14 +10,14 @@ from typing import Any
 
 from tests.model import features, world
 from tests.model.asking import Asking
-from tests.model.hours import ZERO, Opening
+from tests.model.by_hand import ByHand
+from tests.model.changing import Changing
+from tests.model.conversing import Conversing
+from tests.model.hours import Opening
 from tests.model.telling import Telling
 from tests.model.things import (
     ADMINS,
     ATTEMPTS,
-    NEXT_STATUS,
-    OPEN,
-    PROMISES,
     STEP_CLOCKS,
     CalendarVersion,
     Clock,
@@ -26,13 +26,12 @@ from tests.model.things import (
     No,
     PathVersion,
     Ticket,
-    Wish,
 )
 from tests.model.ticking import Ticking
 from tests.model.world import StepDef
 
 
-class Model(Asking, Telling, Ticking):
+class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
     """All tickets, the present rules, the outbox, and the time."""
 
     def __init__(self, begin: dt.datetime) -> None:
@@ -437,218 +436,6 @@ class Model(Asking, Telling, Ticking):
             self._promise(ticket, kind, self.now)
         return ticket
 
-    def say(self, ticket: Ticket, kind: str, person: str, then: str | None = None) -> None:
-        """Reply, note or update, and set the status that goes with it."""
-        requester = person == "carla"
-        if requester and kind != "replied":
-            raise No("NotAllowed")
-        public = kind in ("replied", "updated")
-        following = then or self._status_after(ticket, public=public, requester=requester) or ticket.status
-        self._speak(ticket, following, person, public=public)
-        self._event(ticket, kind, person, from_requester=requester)
-        old = ticket.status
-        if public and not requester:
-            self._mail(ticket, "ticket.updated" if kind == "updated" else "ticket.answered", "carla")
-        if public and requester and ticket.owner is not None:
-            self._mail(ticket, "ticket.replied", ticket.owner)
-        if following != old:
-            self._write_status(ticket, following, person, with_answer=public and not requester)
-        if public:
-            self._converse(ticket, requester=requester, update=kind == "updated")
-        question = self._speaks_to(ticket, person)
-        took = self._engage(ticket, person, "reply")
-        if following != old:
-            self._status_changed(ticket, old)
-        if question is not None:
-            self._answered(ticket, question, person)
-        if took and self._takes(ticket, person):
-            self._assign(ticket, person, person)
-
-    def _speak(self, ticket: Ticket, following: str, person: str, *, public: bool) -> None:
-        """Note when each side last spoke, unless the status that is to follow is refused."""
-        before = ticket.last_answer, ticket.last_requester
-        if public and person == "carla":
-            ticket.last_requester = self.now
-        elif public:
-            ticket.last_answer = self.now
-        try:
-            self._set_status_refusals(ticket, following, person)
-        except No:
-            ticket.last_answer, ticket.last_requester = before
-            raise
-
-    @staticmethod
-    def _status_after(ticket: Ticket, *, public: bool, requester: bool) -> str | None:
-        """Return the status that a public word brings with it: customers bring tickets back, answers begin work."""
-        reopens = ("waiting", "resolved", "closed") if requester else ("new",)
-        return "open" if public and ticket.status in reopens else None
-
-    def _converse(self, ticket: Ticket, *, requester: bool, update: bool) -> None:
-        if not requester:
-            # A public answer keeps these promises, whatever it does to the status.
-            self._stop(ticket, "first_response", "met")
-            self._stop(ticket, "next_response", "met")
-            if ticket.is_open and ("stakeholder_update" in ticket.clocks or update):
-                self._stop(ticket, "stakeholder_update", "met")
-                self._promise(ticket, "stakeholder_update", self.now)
-            return
-        waits = "first_response" in ticket.clocks or "next_response" in ticket.clocks
-        if ticket.is_open and not waits and ticket.last_answer is not None:
-            self._promise(ticket, "next_response", self.now)
-
-    def set_status(self, ticket: Ticket, status: str, person: str | None) -> None:
-        old = ticket.status
-        if status == old:
-            return
-        self._set_status_refusals(ticket, status, person)
-        self._write_status(ticket, status, person)
-        self._status_changed(ticket, old)
-
-    def _set_status_refusals(self, ticket: Ticket, status: str, person: str | None) -> None:
-        if status == ticket.status or person is None:
-            return
-        if person == "carla":
-            allowed = {"open": ("waiting", "resolved", "closed"), "resolved": OPEN}
-            if ticket.status not in allowed.get(status, ()):
-                raise No("Refused")
-        if status not in NEXT_STATUS[ticket.status]:
-            raise No("Refused")
-        if status == "waiting":
-            answered = ticket.last_answer is not None and (
-                ticket.last_requester is None or ticket.last_answer >= ticket.last_requester
-            )
-            if not answered:
-                raise No("Refused")
-
-    def _write_status(
-        self, ticket: Ticket, status: str, person: str | None, *, with_answer: bool = False
-    ) -> None:
-        reopened = not ticket.is_open and status in OPEN
-        self._event(ticket, "status_changed", person, to=status, reopened=reopened, **{"from": ticket.status})
-        done = ticket.is_open and status not in OPEN
-        if done and person != "carla" and not with_answer:
-            self._mail(ticket, "ticket.resolved", "carla")
-        ticket.status = status
-
-    def _status_changed(self, ticket: Ticket, old: str) -> None:
-        if not ticket.is_open:
-            self._end_asking(ticket)
-            for kind in list(ticket.clocks):
-                self._stop(ticket, kind, "met" if kind in ("resolution", "follow_up") else "cancelled")
-            self._withdraw(ticket)
-            self._answer_wishes(ticket, "overtaken")
-        elif old not in OPEN:
-            self._reopen(ticket)
-        else:
-            for kind in ("resolution", "tier_time"):
-                if ticket.stands_still:
-                    self._pause(ticket, kind)
-                else:
-                    self._resume(ticket, kind)
-            if ticket.is_waiting:
-                self._follow_up(ticket)
-            else:
-                self._stop(ticket, "follow_up", "met")
-
-    def _follow_up(self, ticket: Ticket) -> None:
-        calendar = self.calendars[ticket.path.content.calendar]
-        due = calendar.hours.business_days_after(self.now, ticket.path.content.follow_up_days)
-        self._start(ticket, "follow_up", calendar.hours.between(self.now, due), self.now, calendar)
-
-    def _reopen(self, ticket: Ticket) -> None:
-        """Bring a ticket back to the last step that transfers, with full time; a breach never fires twice."""
-        last = next((c for c in reversed(ticket.ended) if c.kind == "resolution"), None)
-        if last is not None and last.state == "met":
-            ticket.ended.remove(last)
-            ticket.clocks["resolution"] = last
-            # From the finish, or from the pause that was under way then, until now it stood still.
-            if not last.pauses or last.pauses[-1][1] is not None:
-                last.pauses.append([last.stopped, None])
-            self._run_on(last)
-        below = [n for n in range(1, ticket.position + 1) if ticket.path.step(n).transfers]
-        to = below[-1] if below else 1
-        if to == ticket.position:
-            ticket.allowances += 1
-            self._again(ticket, "reopened", self.now)
-        else:
-            self._move(ticket, to, "return", "reopened", self.now, keep_owner=True)
-        self._promise(ticket, "stakeholder_update", self.now)
-
-    def assign(self, ticket: Ticket, person: str | None, by: str) -> None:
-        if by == "carla":
-            raise No("NotAllowed")
-        if person == "carla":
-            raise No("Refused")
-        self._assign(ticket, person, by)
-
-    def _assign(self, ticket: Ticket, person: str | None, by: str | None) -> None:
-        if ticket.owner == person:
-            return
-        self._event(ticket, "assigned", by, to=person, **{"from": ticket.owner})
-        ticket.owner = person
-        if person is not None and person != by:
-            self._mail(ticket, "ticket.assigned", person)
-        old = ticket.status
-        if person is not None and old == "new":
-            self._write_status(ticket, "open", by)
-        if person is not None and person == by:
-            self._engage(ticket, person, "taken")
-
-    def escalate(self, ticket: Ticket, seq: int, person: str, to: int | None) -> None:
-        if person == "carla":
-            raise No("NotAllowed")
-        self._check_seq(ticket, seq)
-        self._check_open(ticket)
-        if ticket.at_top or (to is not None and not ticket.position < to <= ticket.path.top):
-            raise No("Refused")
-        trigger = "lead" if person in world.LEADS else "agent"
-        self._move(ticket, to or ticket.position + 1, "climb", trigger, self.now, actor=person)
-
-    def deescalate(self, ticket: Ticket, seq: int, person: str, to: int) -> None:
-        if person == "carla":
-            raise No("NotAllowed")
-        self._check_seq(ticket, seq)
-        self._check_open(ticket)
-        if not 1 <= to < ticket.position:
-            raise No("Refused")
-        if person not in world.LEADS:
-            _, teams, _ = world.PEOPLE[person]
-            if not {ticket.step.team, ticket.team} & set(teams):
-                raise No("NotAllowed")
-            if ticket.falls:
-                raise No("NotAllowed")  # from the second fall on a lead confirms
-        trigger = "lead" if person in world.LEADS else "agent"
-        self._move(ticket, to, "fall", trigger, self.now, actor=person)
-
-    def wish(self, ticket: Ticket) -> None:
-        self._check_open(ticket)
-        if ticket.at_top or any(wish.seq == ticket.seq for wish in ticket.wishes):
-            raise No("Conflict")
-        ticket.wishes.append(Wish(ticket.seq))
-        within = ticket.step.acknowledge(ticket.severity) or 30 * world.MIN
-        self._start(ticket, "request", within, self.now, self._for_step(ticket), seq=ticket.seq)
-        self._event(ticket, "escalation.requested", "carla", seq=ticket.seq)
-        self._page(ticket, "escalation.requested", self.lead_of(ticket))
-
-    def answer_wish(self, ticket: Ticket, person: str, *, grant: bool) -> None:
-        if person not in world.LEADS:
-            raise No("NotAllowed")
-        wish = ticket.wishes[-1]
-        if wish.state != "open":
-            raise No("Conflict")
-        wish.state = "granted" if grant else "declined"
-        self._event(ticket, "escalation.request_answered", person, seq=wish.seq, state=wish.state)
-        self._mail(ticket, "escalation.answered", "carla")
-        if grant:
-            self._move(ticket, ticket.position + 1, "climb", "requester", self.now, actor=person)
-        else:
-            self._stop(ticket, "request", "met")
-
-    def _answer_wishes(self, ticket: Ticket, state: str) -> None:
-        for wish in ticket.wishes:
-            if wish.state == "open":
-                wish.state = state
-
     def _check_seq(self, ticket: Ticket, seq: int) -> None:
         if seq != ticket.seq:
             raise No("Moved")
@@ -656,91 +443,6 @@ class Model(Asking, Telling, Ticking):
     def _check_open(self, ticket: Ticket) -> None:
         if not ticket.is_open:
             raise No("Conflict")
-
-    # --- changes under way ------------------------------------------------------------------------------------------
-
-    def set_severity(self, ticket: Ticket, severity: int, person: str) -> None:
-        if person == "carla":
-            raise No("NotAllowed")
-        if severity == ticket.severity:
-            return
-        rose = severity < ticket.severity
-        self._event(ticket, "severity_changed", person, to=severity, **{"from": ticket.severity})
-        ticket.severity = severity
-        self._choose_anew(ticket, rose=rose)
-
-    def set_detail(self, ticket: Ticket, name: str, value: str | None, person: str) -> None:
-        if getattr(ticket, name) == value:
-            return
-        setattr(ticket, name, value)
-        self._event(ticket, "field_changed", person, field=name)
-        self._choose_anew(ticket, rose=False)
-
-    def _choose_anew(self, ticket: Ticket, *, rose: bool) -> None:
-        if not ticket.is_open:
-            return
-        chosen = self.choose(ticket)
-        if chosen.name != ticket.path.name:
-            to = self._entry(chosen, ticket, ticket.tier)
-            step = chosen.step(to)
-            keeps = step.team is None or step.team == ticket.team
-            self._move(ticket, to, "remap", "changed", self.now, path=chosen, keep_owner=keeps)
-        elif rose:
-            to = self._entry(ticket.path, ticket, ticket.tier)
-            if to > ticket.position:
-                self._move(ticket, to, "climb", "changed", self.now)
-            elif ticket.current.acknowledged is not None:
-                # The acknowledgement that was given stands; the time at the tier is the new severity's.
-                self._stop(ticket, "tier_time", "cancelled")
-                self._tier_time(ticket, self.now)
-            else:
-                self._begin(ticket, self.now)
-        self._recompute(ticket)
-
-    def _recompute(self, ticket: Ticket) -> None:
-        """Count promises anew from their original start less pauses; what fired or was met stays so."""
-        ever = {clock.kind for clock in (*ticket.ended, *ticket.clocks.values())}
-        for kind in PROMISES:
-            clock, budget = ticket.clocks.get(kind), ticket.path.content.promised(ticket.severity, kind)
-            if clock is not None and budget is None:
-                self._stop(ticket, kind, "cancelled")
-            elif clock is not None and budget is not None:
-                self._rebase(ticket, clock, budget)
-            elif budget is not None and kind not in ever:
-                if kind == "stakeholder_update":
-                    self._promise(ticket, kind, self.now)
-                elif kind == "resolution" or (kind == "first_response" and ticket.last_answer is None):
-                    self._promise(ticket, kind, ticket.opened)
-
-    def _rebase(self, ticket: Ticket, clock: Clock, budget: dt.timedelta) -> None:
-        calendar = self._for_promise(ticket)
-        ran = clock.started
-        used = ZERO
-        for begin, end in clock.pauses:
-            assert begin is not None
-            used += calendar.hours.between(ran, begin)
-            if end is None:
-                break
-            ran = end
-        clock.budget, clock.calendar, clock.path = budget, calendar, ticket.path
-        clock.used, clock.recorded = used, self.now
-        if clock.state == "running" and clock.since is not None:
-            clock.run_from(clock.since)
-
-    def publish(self, number: int, variant: int) -> None:
-        content, current = world.path_variant(number, variant), self.paths[number]
-        if content != current.content:
-            self.paths[number] = PathVersion(current.number + 1, content)
-
-    def publish_calendar(self, name: str, variant: int) -> None:
-        mapping, current = world.CALENDARS[name][variant], self.calendars[name]
-        if mapping != current.hours.mapping:
-            self.calendars[name] = CalendarVersion(name, current.number + 1, Opening(mapping))
-            self.hours[name, current.number + 1] = self.calendars[name].hours
-
-    def switch(self, contact: str) -> None:
-        """Switch a contact off, or on again."""
-        self.off ^= {contact}
 
     # --- delivery ---------------------------------------------------------------------------------------------------
 

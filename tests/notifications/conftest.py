@@ -1,13 +1,16 @@
 """A kind of message of the tests' own, and mail connections that end with their test."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from notifications import engine, rendering
 from notifications.channels import email
-from notifications.models import Notification
+from notifications.models import Contact, Notification
+from notifications.operations import create_contact
 from notifications.rendering import Line, Rendered
+from tests.notifications.folding import ABOVE
 
 PLAIN = "test.plain"
 
@@ -44,3 +47,13 @@ def fresh_connections() -> Iterator[None]:
     email._hang_up()
     engine._crew(engine.SENDERS).disband()
     engine._crew.cache_clear()
+
+
+@pytest.fixture
+def three_a_minute(settings: Any) -> None:
+    settings.BELAY_DIGEST_ABOVE = ABOVE
+
+
+@pytest.fixture
+def ann() -> Contact:
+    return create_contact(name="Ann", email="ann@example.org")

@@ -1,17 +1,12 @@
 """Too many repetitions to one address come in one digest; nothing that is new or critical ever does."""
 
-import asyncio
 import datetime as dt
 import re
 import uuid
-from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
-from django.db import IntegrityError, connection, transaction
-from django.db.models import F
 
 from core.db import database_now
 from escalation import engine as escalation
@@ -19,113 +14,29 @@ from escalation import kinds
 from escalation.operations import acknowledge
 from escalation.queries import read_acknowledge_link
 from notifications import digests, engine, leasing
-from notifications.channels import email
 from notifications.digests import DIGEST
 from notifications.models import Contact, ContactMethod, Delivery, Notification
-from notifications.operations import Message, create_contact, enqueue, retry_dead_letter, withdraw
+from notifications.operations import create_contact, withdraw
 from notifications.rules import how_many_singly
 from tests import mail
-from tests.helpers import free_port, race
 from tests.house import MIN, House, build_house
-from tests.notifications.cast import person, ticket
-from tickets.models import Severity, Ticket
+from tests.notifications.folding import (
+    ABOVE,
+    State,
+    a_minute_passes,
+    digest_mails,
+    listed,
+    many_tickets,
+    rows,
+    send_all,
+    tell,
+    text_of,
+    told_again,
+    told_before,
+)
+from tickets.models import Ticket
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-State = Notification.State
-ABOVE = 3
-
-
-@pytest.fixture(autouse=True)
-def three_a_minute(settings: Any) -> None:
-    settings.BELAY_DIGEST_ABOVE = ABOVE
-
-
-@pytest.fixture
-def ann() -> Contact:
-    return create_contact(name="Ann", email="ann@example.org")
-
-
-def many_tickets(count: int, *, critical: int = 0) -> list[int]:
-    """Return tickets of which the first `critical` are SEV1; copies of one, for building thousands takes minutes."""
-    first = ticket(person(f"Carla{uuid.uuid4().hex}"), now=database_now())
-    names = [column.column for column in Ticket._meta.concrete_fields if column.column != "id"]
-    listed = ", ".join(connection.ops.quote_name(name) for name in names)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO tickets_ticket ({listed}) SELECT {listed} FROM tickets_ticket, generate_series(2, %s)"  # noqa: S608
-            " WHERE id = %s",
-            [count, first.pk],
-        )
-    ids = list(Ticket.objects.filter(pk__gte=first.pk).order_by("pk").values_list("pk", flat=True))
-    Ticket.objects.filter(pk__in=ids).update(severity=Severity.SEV3)
-    Ticket.objects.filter(pk__in=ids[:critical]).update(severity=Severity.SEV1)
-    Notification.objects.filter(kind__startswith="ticket.").delete()
-    return ids
-
-
-def tell(contact: Contact, tickets: list[int], round_number: int, **more: Any) -> None:
-    """Queue one telling of each ticket to a contact, due now."""
-    method = contact.methods.order_by("position").first()
-    assert method is not None
-    enqueue(
-        messages=[
-            Message(
-                kind="test.plain",
-                ticket_id=pk,
-                seq=0,
-                round=round_number,
-                contact_id=contact.pk,
-                method_id=method.pk,
-                address=method.address,
-                group=f"telling:{pk}:0",
-                context={"subject": f"ticket {pk} round {round_number}"},
-                **more,
-            )
-            for pk in tickets
-        ],
-        now=database_now(),
-    )
-
-
-def told_before(contact: Contact, tickets: list[int]) -> None:
-    """Let a contact have heard of these tickets long enough ago not to count."""
-    tell(contact, tickets, 1)
-    before = database_now() - dt.timedelta(minutes=5)
-    Notification.objects.filter(ticket__in=tickets, round=1).update(
-        state=State.SENT, sent_at=before, due_at=before
-    )
-
-
-def send_all() -> int:
-    return engine.tick(senders=1)
-
-
-def a_minute_passes() -> None:
-    """Let everything have been sent a minute earlier and open digests be due."""
-    minute = dt.timedelta(minutes=1, seconds=1)
-    Notification.objects.filter(sent_at__isnull=False).update(sent_at=F("sent_at") - minute)
-    Notification.objects.filter(state=State.PENDING).update(due_at=F("due_at") - minute)
-
-
-def rows(state: str, **more: Any) -> int:
-    return Notification.objects.filter(state=state, **more).exclude(kind=DIGEST).count()
-
-
-def digest_mails(smtp: mail.Mailbox) -> list[EmailMessage]:
-    ids = set(Notification.objects.filter(kind=DIGEST).values_list("message_id", flat=True))
-    return [message for message in smtp.mails if message["Message-ID"] in ids]
-
-
-def text_of(message: EmailMessage) -> str:
-    body = message.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content())
-
-
-def listed(message: EmailMessage) -> list[int]:
-    """Return the tickets of a digest in its order."""
-    return [int(number) for number in re.findall(r"^SEV\d  #(\d+)  ", text_of(message), re.MULTILINE)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("three_a_minute")]
 
 
 @pytest.mark.parametrize(
@@ -139,9 +50,7 @@ def test_what_still_goes_singly(repetitions: int, others: int, singly: int) -> N
 def test_repetitions_beyond_the_number_come_in_one_digest_within_a_minute(
     ann: Contact, smtp: mail.Mailbox
 ) -> None:
-    tickets = many_tickets(8)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
+    tickets = told_again(ann, 8)
 
     send_all()
 
@@ -193,9 +102,7 @@ def test_a_first_message_that_never_arrived_makes_the_next_one_the_first(
 
 def test_zero_switches_digests_off(ann: Contact, smtp: mail.Mailbox, settings: Any) -> None:
     settings.BELAY_DIGEST_ABOVE = 0
-    tickets = many_tickets(8)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
+    told_again(ann, 8)
 
     send_all()
 
@@ -243,9 +150,7 @@ def test_a_full_digest_goes_at_once_and_the_next_one_opens(
     ann: Contact, smtp: mail.Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(digests, "HOLDS", 4)
-    tickets = many_tickets(13)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
+    told_again(ann, 13)
 
     send_all()
 
@@ -254,9 +159,7 @@ def test_a_full_digest_goes_at_once_and_the_next_one_opens(
 
 
 def test_a_ticket_told_twice_within_the_minute_stands_there_once(ann: Contact, smtp: mail.Mailbox) -> None:
-    tickets = many_tickets(5)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
+    tickets = told_again(ann, 5)
     tell(ann, tickets, 3)
     send_all()
 
@@ -269,9 +172,7 @@ def test_a_ticket_told_twice_within_the_minute_stands_there_once(ann: Contact, s
 
 
 def test_what_was_acknowledged_meanwhile_is_left_out(ann: Contact, smtp: mail.Mailbox) -> None:
-    tickets = many_tickets(8)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
+    tickets = told_again(ann, 8)
     send_all()
 
     withdraw(groups=[f"telling:{tickets[5]}:0"], now=database_now())
@@ -286,9 +187,7 @@ def test_what_was_acknowledged_meanwhile_is_left_out(ann: Contact, smtp: mail.Ma
 
 
 def test_a_digest_with_nothing_left_is_withdrawn(ann: Contact, smtp: mail.Mailbox) -> None:
-    tickets = many_tickets(5)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
+    tickets = told_again(ann, 5)
     send_all()
 
     withdraw(groups=[f"telling:{pk}:0" for pk in tickets], now=database_now())
@@ -298,210 +197,6 @@ def test_a_digest_with_nothing_left_is_withdrawn(ann: Contact, smtp: mail.Mailbo
     assert digest_mails(smtp) == []
     digest = Notification.objects.get(kind=DIGEST)
     assert (digest.state, digest.answer) == (State.WITHDRAWN, "nothing was left to tell")
-
-
-@dataclass
-class Meddling(mail.Mailbox):
-    """A server during whose taking of a mail something happens."""
-
-    meddle: Any = None
-    done: list[str] = field(default_factory=list)
-
-    async def handle_RCPT(  # noqa: N802
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any
-    ) -> str:
-        """Take the address after the meddling, in a thread of its own."""
-        if self.meddle is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._run)
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    def _run(self) -> None:
-        try:
-            self.meddle()
-        finally:
-            connection.close()
-
-
-def test_what_is_acknowledged_while_the_digest_is_on_the_wire_was_told_all_the_same(
-    ann: Contact, smtp: mail.Mailbox, settings: Any
-) -> None:
-    tickets = many_tickets(6)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-    send_all()
-    server = Meddling(meddle=lambda: withdraw(groups=[f"telling:{tickets[4]}:0"], now=database_now()))
-    controller = mail.start(server, free_port())
-    settings.EMAIL_PORT = server.port
-    email._hang_up()
-
-    a_minute_passes()
-    send_all()
-    controller.stop()
-
-    (message,) = digest_mails(server)
-    assert listed(message) == tickets[ABOVE:]
-    taken = Notification.objects.get(ticket=tickets[4], round=2)
-    assert taken.state == State.SENT
-    assert taken.withdrawn_at is not None
-
-
-def test_a_digest_that_is_refused_for_good_makes_each_of_its_tellings_a_dead_letter(
-    ann: Contact, smtp: mail.Mailbox
-) -> None:
-    tickets = many_tickets(6)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-    send_all()
-    withdraw(groups=[f"telling:{tickets[5]}:0"], now=database_now())
-
-    smtp.answer = "550 no such mailbox"
-    a_minute_passes()
-    send_all()
-
-    digest = Notification.objects.get(kind=DIGEST)
-    assert digest.state == State.DEAD
-    assert digest.handled_at is not None
-    dead = Notification.objects.filter(folded_into=digest, state=State.DEAD, handled_at__isnull=True)
-    assert sorted(dead.values_list("ticket", flat=True)) == tickets[3:5]
-    assert [(d.ok, "550" in d.answer) for d in Delivery.objects.filter(notification__in=dead)] == [
-        (False, True)
-    ] * 2
-    assert rows(State.WITHDRAWN) == 1
-    assert ann.methods.get().failing_since is not None
-
-
-def test_a_telling_whose_digest_died_goes_singly_when_it_is_tried_again(
-    ann: Contact, smtp: mail.Mailbox
-) -> None:
-    tickets = many_tickets(6)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-    send_all()
-    smtp.answer = "550 no such mailbox"
-    a_minute_passes()
-    send_all()
-    dead = Notification.objects.filter(state=State.DEAD).exclude(kind=DIGEST)
-
-    smtp.answer = "250 OK"
-    before = len(smtp.mails)
-    for row in list(dead):
-        retry_dead_letter(notification_id=row.pk, actor=None, now=database_now())
-    send_all()
-
-    assert len(smtp.mails) - before == 3
-    assert rows(State.SENT, round=2) == 6
-
-
-def test_a_digest_that_fails_for_now_keeps_its_tellings_and_its_message_id(
-    ann: Contact, smtp: mail.Mailbox
-) -> None:
-    tickets = many_tickets(6)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-    send_all()
-    smtp.answer = "451 come back later"
-    a_minute_passes()
-    send_all()
-    assert rows(State.FOLDED) == 3
-
-    smtp.answer = "250 OK"
-    a_minute_passes()
-    send_all()
-
-    digest = Notification.objects.get(kind=DIGEST)
-    (message,) = digest_mails(smtp)
-    assert listed(message) == tickets[ABOVE:]
-    assert [(d.attempt, d.ok) for d in digest.deliveries.order_by("pk")] == [(1, False), (2, True)]
-    assert rows(State.SENT, round=2) == 6
-
-
-def test_a_digest_whose_worker_died_is_sent_again_under_its_message_id(
-    ann: Contact, smtp: mail.Mailbox
-) -> None:
-    tickets = many_tickets(6)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-    send_all()
-    a_minute_passes()
-    dead_worker = uuid.uuid4()
-    (digest_id,) = engine.claim(token=dead_worker, now=database_now())
-    Notification.objects.filter(pk=digest_id).update(lease_until=database_now() - dt.timedelta(seconds=1))
-
-    send_all()
-    engine.deliver(digest_id, dead_worker)
-
-    (message,) = digest_mails(smtp)
-    assert listed(message) == tickets[ABOVE:]
-    assert rows(State.SENT, round=2) == 6
-
-
-def test_a_row_that_cannot_be_a_line_goes_by_itself_and_stops_no_other(
-    ann: Contact, smtp: mail.Mailbox
-) -> None:
-    tickets = many_tickets(6)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-    Notification.objects.filter(ticket=tickets[4], round=2).update(
-        context={"unreadable": "lost", "subject": "alone"}
-    )
-    send_all()
-
-    a_minute_passes()
-    send_all()
-
-    (message,) = digest_mails(smtp)
-    assert listed(message) == [tickets[3], tickets[5]]
-    assert [m["Subject"] for m in smtp.mails].count("alone") == 1
-    assert rows(State.SENT, round=2) == 6
-
-
-def test_two_workers_fold_what_one_would(ann: Contact, smtp: mail.Mailbox) -> None:
-    tickets = many_tickets(240)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-
-    race(send_all, send_all)
-
-    assert len(smtp.mails) == ABOVE
-    assert rows(State.FOLDED) == 240 - ABOVE
-
-    a_minute_passes()
-    race(send_all, send_all)
-
-    told = [number for message in digest_mails(smtp) for number in listed(message)]
-    assert len(told) == len(set(told)) == 240 - ABOVE
-    assert rows(State.SENT, round=2) == 240
-
-
-def test_withdrawing_many_while_their_digest_is_settled_neither_waits_for_ever_nor_is_lost(
-    ann: Contact, smtp: mail.Mailbox
-) -> None:
-    tickets = many_tickets(300)
-    told_before(ann, tickets)
-    tell(ann, tickets, 2)
-    send_all()
-    a_minute_passes()
-
-    def call_off() -> None:
-        for half in (tickets[::-2], tickets[::2]):
-            with transaction.atomic():
-                for pk in half:
-                    withdraw(groups=[f"telling:{pk}:0"], now=database_now())
-
-    assert race(send_all, call_off)[1] is None
-
-    told = [number for message in digest_mails(smtp) for number in listed(message)]
-    assert rows(State.FOLDED) == 0
-    assert rows(State.SENT, folded_into__isnull=False) == len(told)
-    assert rows(State.WITHDRAWN) == 297 - len(told)
-
-
-def test_a_folded_row_without_a_digest_is_refused_by_the_database(ann: Contact) -> None:
-    tell(ann, many_tickets(1), 1)
-
-    with pytest.raises(IntegrityError), transaction.atomic():
-        Notification.objects.update(state=State.FOLDED)
 
 
 @pytest.mark.parametrize(
