@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.model import features, world
 from tests.model.looking import Look, clock_time, differences
 from tests.model.model import Model
-from tests.model.real import Real, Row
+from tests.model.plain import Row
+from tests.model.real import Real
 from tests.model.things import Message, No, Ticket
 from tests.model.world import MIN
 

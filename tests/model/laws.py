@@ -12,7 +12,7 @@ from tests.model import world
 from tests.model.histories import SECOND, Moment, Play
 from tests.model.hours import ZERO
 from tests.model.looking import Look, View
-from tests.model.real import Row, outbox
+from tests.model.plain import Row, outbox
 from tests.model.things import OPEN
 
 CHANGES = ("escalation.escalated", "escalation.told_again")

@@ -8,7 +8,8 @@ from typing import Any
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.models.clocks import LIVE
 from tests.model.model import Model
-from tests.model.real import Real, Row, outbox
+from tests.model.plain import Row, outbox
+from tests.model.real import Real
 from tests.model.things import Message
 from tickets.models import Ticket
 
