@@ -45,12 +45,19 @@
     const link = event.target.closest("a[data-swap-timeline]");
     if (!link || !window.htmx || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    window.htmx
-      .ajax("GET", link.dataset.swapTimeline, { target: "#conversation", swap: "outerHTML" })
-      .then(() => {
-        history.replaceState(null, "", link.getAttribute("href"));
-        $("#conversation [data-swap-timeline]")?.focus();
-      });
+    const wanted = link.dataset.swapTimeline;
+    const shown = () => $("#conversation [data-swap-timeline]");
+    const show = (again) => {
+      // A refresh under way would replace what this answer is to replace, and the answer would be lost.
+      window.htmx.trigger("#conversation", "htmx:abort");
+      return window.htmx
+        .ajax("GET", wanted, { target: "#conversation", swap: "outerHTML" })
+        .then(() => (again && shown()?.dataset.swapTimeline === wanted ? show(false) : undefined));
+    };
+    show(true).then(() => {
+      history.replaceState(null, "", link.getAttribute("href"));
+      shown()?.focus();
+    });
   });
 
   // --- say it when the other side wrote while we looked ------------------------------------------------------------

@@ -103,6 +103,36 @@ def test_working_a_ticket_by_keyboard(house: House, open_page: Callable[..., Pag
     assert (entry.body, Ticket.objects.get(pk=ticket.pk).assignee) == ("eat rest now?", house.agent)
 
 
+@pytest.mark.parametrize("refreshes", [1, 2])
+def test_the_whole_timeline_is_shown_though_refreshes_are_under_way(
+    house: House, open_page: Callable[..., Page], refreshes: int
+) -> None:
+    ticket = house.open()
+    page = open_page(house.agent, f"/t/{ticket.pk}/")
+    # The refreshes answer while the timeline that was asked for is still on its way.
+    page.evaluate(
+        """() => {
+            const send = XMLHttpRequest.prototype.send;
+            const open = XMLHttpRequest.prototype.open;
+            XMLHttpRequest.prototype.open = function (verb, url, ...more) {
+                this.late = url.includes("timeline=whole") ? 600 : 200;
+                return open.call(this, verb, url, ...more);
+            };
+            XMLHttpRequest.prototype.send = function (...more) {
+                setTimeout(() => send.apply(this, more), this.late);
+            };
+        }"""
+    )
+    refresh = "document.querySelector('#conversation').dispatchEvent(new CustomEvent('live'))"
+
+    page.evaluate(refresh)
+    page.keyboard.press("w")
+    if refreshes == 2:
+        page.evaluate(refresh)
+
+    expect(page.locator("#conversation")).to_contain_text("put it on its escalation path")
+
+
 def test_escalating_by_key_keeps_what_is_being_written(house: House, open_page: Callable[..., Page]) -> None:
     ticket = house.open()
     page = open_page(house.agent, f"/t/{ticket.pk}/")
