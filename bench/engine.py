@@ -12,6 +12,7 @@ from bench.worker import Worker
 
 # The limits of DESIGN 7.
 RATIO, TWO_WORKERS, QUERIES, BATCH_P95_MS = 0.5, 1.5, 14, 250
+# The largest batch; the engine takes smaller ones where such a batch would hold its locks for too long.
 BATCH = 500
 _MINUTE = dt.timedelta(minutes=1)
 
@@ -34,14 +35,14 @@ def _against_sql(size: Size, pairs: int) -> Row:
     """Drain slices of ten batches (quick: one) by Belay and by SQL in turn, in one process."""
     per_slice = size.due // (2 * pairs)
     with clone(size.open) as database, Worker(url_of(database)) as worker:
-        # To warm up both sides, then to count what one batch and what two send.
-        extra = [BATCH, BATCH, BATCH, 2 * BATCH] + ([per_slice] if size.profile else [])
+        # To warm up both sides, then to count what a tick sends that finds nothing and one that finds batches.
+        extra = [BATCH, BATCH, 0, 3 * BATCH] + ([per_slice] if size.profile else [])
         slices = Slices(worker, [*extra, *[per_slice] * (2 * pairs)])
         worker.ask("bench.reference.prepare")
         slices.drain(worker, "bench.engine.tick_once")
         slices.drain(worker, "bench.reference.drain")
-        one = slices.drain(worker, "bench.engine.tick_once", count=True)["queries"]
-        two = slices.drain(worker, "bench.engine.tick_once", count=True)["queries"]
+        idle = slices.drain(worker, "bench.engine.tick_once", count=True)
+        busy = slices.drain(worker, "bench.engine.tick_once", count=True)
         if size.profile:
             slices.drain(worker, "bench.engine.tick_once", profile=str(size.profile))
         belay, sql = [], []
@@ -55,7 +56,8 @@ def _against_sql(size: Size, pairs: int) -> Row:
     return {
         "ratio": median(ratios),
         "ratio_spread": spread(ratios),
-        "queries_per_batch": two - one,
+        "queries_per_batch": per_batch(idle, busy),
+        "tickets_per_batch": median([per_slice / len(drained["batch_seconds"]) for drained in belay]),
         "batch_p95_ms": percentile(ours, 95),
         "batch_ms": median(ours),
         "sql_batch_ms": median(theirs),
@@ -65,6 +67,11 @@ def _against_sql(size: Size, pairs: int) -> Row:
         "belay_s": [rounded(drained["seconds"]) for drained in belay],
         "sql_s": [rounded(drained["seconds"]) for drained in sql],
     }
+
+
+def per_batch(idle: dict[str, Any], busy: dict[str, Any]) -> float:
+    """Return how many statements a batch costs, what every tick sends apart."""
+    return rounded((busy["queries"] - idle["queries"]) / len(busy["batch_seconds"]))
 
 
 def _two_workers(size: Size, pairs: int) -> Row:

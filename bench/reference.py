@@ -113,7 +113,8 @@ WITH due AS MATERIALIZED (
                'step_position', d.to_position, 'step_name', d.to_name, 'tier', d.to_tier,
                'instructions', p.when_to_reach_out, 'trigger', d.trigger, 'kind', 'climb',
                'from_tier', d.from_tier, 'handoff_entry', NULL
-           ), '<' || replace(gen_random_uuid()::text, '-', '') || '@' || $3 || '>', 'pending', $1, $1, 0, ''
+           ), '<' || lpad(to_hex((extract(epoch FROM $1) * 1000)::bigint), 12, '0')
+               || substr(replace(gen_random_uuid()::text, '-', ''), 13) || '@' || $3 || '>', 'pending', $1, $1, 0, ''
     FROM due d JOIN people p ON p.step_id = d.to_id
     WHERE p.severities = '{}' OR d.severity = ANY(p.severities)
     ORDER BY d.id, p.list_position, p.position

@@ -1,8 +1,8 @@
 """The engine: claim due clocks, decide in pure rules, apply through the same operations as a click (DESIGN 3 and 4).
 
-A tick reads T once and claims, 500 at a time and by locking their tickets, clocks that fire by T and were recorded
-before T, until none is left. Two beats, twenty workers or a redelivered message change nothing: what is locked is
-skipped, what was decided no longer fires.
+A tick reads T once and claims, up to 500 at a time and by locking their tickets, clocks that fire by T and were
+recorded before T, until none is left. Two beats, twenty workers or a redelivered message change nothing: what is
+locked is skipped, what was decided no longer fires.
 """
 
 import datetime as dt
@@ -31,6 +31,7 @@ from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
 from escalation.operations.telling import Telling
 from escalation.rules.deciding import Cause, Decision, Due, begin_at, decide
+from escalation.rules.pace import LARGEST, Pace
 from notifications.ticks import record_tick
 from tickets.models import Status, Ticket
 from tickets.operations import change_statuses
@@ -38,9 +39,10 @@ from tickets.timeline import Work, working
 
 log = logging.getLogger("belay.engine")
 
-BATCH = 500
-# So many batches leave enough dead index entries to be worth a walk over them.
-LARGE_DRAIN = 5
+# So many tickets leave enough dead index entries to be worth a walk over them.
+LARGE_DRAIN = 5 * LARGEST
+# Of this process: what its batches took lately.
+_pace = Pace()
 
 Position = tuple[dt.datetime, int]
 _START: Position = (dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 0)
@@ -80,6 +82,8 @@ class _Claimed:
     """The tickets of one batch, locked; `now` is when they were claimed."""
 
     ids: tuple[int, ...]
+    # How many clocks made them due: a ticket may have several.
+    clocks: int
     now: dt.datetime
     last: Position
     # When the first of a ticket's due clocks was to fire.
@@ -102,7 +106,7 @@ def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None)
     position = _run_batch(at, _START, only, report, fixed=now is not None)
     while position is not None:
         position = _run_batch(at, position, only, report, fixed=now is not None)
-    if report.batches > LARGE_DRAIN and only is None:
+    if report.tickets > LARGE_DRAIN and only is None:
         # Again from the start: what others held meanwhile may be free now, and the first to walk over the index
         # entries of a large drain marks them dead, so that the next idle tick is one probe again.
         _run_batch(at, _START, only, report, fixed=now is not None)
@@ -135,6 +139,7 @@ def _run_batch(
                 claimed = replace(claimed, now=until)
             with _no_collecting():
                 _process(work, claimed.ids, claimed.now, until, done)
+        _pace.learn(claimed=claimed.clocks, seconds=time.perf_counter() - began)
     except Exception as error:
         if claimed is None or lacks_database(error):
             # The database is away: nothing is wrong with these tickets.
@@ -155,9 +160,7 @@ def _run_batch(
     return claimed.last
 
 
-def _claim(
-    until: dt.datetime, after: Position, only: Collection[int] | None, batch: int = BATCH
-) -> _Claimed | None:
+def _claim(until: dt.datetime, after: Position, only: Collection[int] | None) -> _Claimed | None:
     narrowed = "AND c.ticket_id = ANY(%(only)s)" if only is not None else ""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -166,7 +169,7 @@ def _claim(
                 "now": until,
                 "after_at": after[0],
                 "after_id": after[1],
-                "batch": batch,
+                "batch": _pace.size,
                 "only": list(only) if only is not None else None,
             },
         )
@@ -178,7 +181,7 @@ def _claim(
         firsts.setdefault(ticket_id, fires_at)
     ids = tuple(sorted(firsts))
     fires_at, clock_id, _, now = rows[-1]
-    return _Claimed(ids, now, (fires_at, clock_id), tuple(firsts[pk] for pk in ids))
+    return _Claimed(ids, len(rows), now, (fires_at, clock_id), tuple(firsts[pk] for pk in ids))
 
 
 @contextmanager

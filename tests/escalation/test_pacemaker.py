@@ -21,6 +21,7 @@ from escalation import engine
 from escalation.heartbeat import Heartbeat
 from escalation.models import Clock, Standing
 from escalation.pacemaker import LIMITS, Watcher
+from escalation.rules.pace import Pace
 from helpdesk.environment import BASE_DIR
 from notifications.models import TickRecord
 from notifications.ticks import PACEMAKER, WORKER, record_tick
@@ -118,8 +119,7 @@ def test_a_lock_that_is_never_given_holds_up_its_batch_and_nobody_is_set_aside(
     house = build_house()
     blocked = house.open(at=house.now - dt.timedelta(hours=2))
     free = house.open(at=house.now - dt.timedelta(hours=1))
-    monkeypatch.setattr(engine, "BATCH", 1)
-    monkeypatch.setattr(engine._claim, "__defaults__", (1,))
+    monkeypatch.setattr(engine, "_pace", Pace(size=1))
     place = connection.settings_dict
     holder = psycopg2.connect(host=place["HOST"], user=place["USER"], dbname=place["NAME"])
     try:
