@@ -60,20 +60,24 @@ class PreparedStatement:
         self._execute = f"EXECUTE {name} ({', '.join(f'%({parameter})s' for parameter in types)})"
         self._pooled = False
 
-    def fetch_one(self, values: Mapping[str, Any]) -> Any:
-        """Run it on the thread's connection and return its first row, None without one."""
+    def fetch_all(self, values: Mapping[str, Any]) -> list[Any]:
+        """Run it on the thread's connection and return its rows."""
         with connection.cursor() as cursor:
             if not self._pooled and self._known():
                 try:
                     cursor.execute(self._execute, values)
-                    return cursor.fetchone()
+                    return list(cursor.fetchall())
                 except (ProgrammingError, OperationalError) as error:
                     # A pooler in between gives every statement another session.
                     if not isinstance(error.__cause__, psycopg2.errors.InvalidSqlStatementName):
                         raise
                     self._pooled = True
             cursor.execute(self._plain, values)
-            return cursor.fetchone()
+            return list(cursor.fetchall())
+
+    def fetch_one(self, values: Mapping[str, Any]) -> Any:
+        """Run it on the thread's connection and return its first row, None without one."""
+        return next(iter(self.fetch_all(values)), None)
 
     def _known(self) -> bool:
         """Prepare it unless the connection knows it already; False where a transaction would be spoilt by failing."""

@@ -5,7 +5,7 @@ A worker that dies in between leaves an expired lease; the row is sent again wit
 
 Rows are leased and loaded in batches and sent one by one: what is in flight when a worker is killed is one message a
 sender. All senders of a process take from one queue, and whoever finds it low fills it: a recipient that hangs holds
-one sender and its one message.
+one sender and its one message. Between two messages a sender goes to the desk, where several are settled at once.
 """
 
 import datetime as dt
@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 
@@ -23,8 +23,9 @@ from django.db import close_old_connections, connections
 from core.db import database_now
 from notifications import leasing
 from notifications.channels import Envelope, Failed, FailedForGood, Resting, sender_for
+from notifications.desk import Desk
 from notifications.digests import DIGEST, render_digest, settle_folded
-from notifications.leasing import Hold, Leased, claim
+from notifications.leasing import Hold, Leased, Outcome, claim
 from notifications.models import Notification
 from notifications.operations import mail_host
 from notifications.rendering import Rendered
@@ -58,8 +59,20 @@ class Queue:
         Whoever finds few left leases more, while the others go on with those: nobody waits for the database.
         """
         wanting = not self._rows
-        if wanting or (self._leased >= self._size and len(self._rows) <= SENDERS):
+        if wanting or self._runs_low():
             self._lease(at_most_left=SENDERS, blocking=wanting)
+        return self._next()
+
+    def at_hand(self) -> Leased | None:
+        """Return the next row as `take` does, but None when more have to be leased first."""
+        if self._runs_low() and not self._filling.locked():
+            return None
+        return self._next()
+
+    def _runs_low(self) -> bool:
+        return self._leased >= self._size and len(self._rows) <= SENDERS
+
+    def _next(self) -> Leased | None:
         try:
             leased, loaded_at = self._rows.popleft()
         except IndexError:
@@ -100,6 +113,7 @@ class Crew:
     def __init__(self, size: int) -> None:
         self._size = size
         self._queue = Queue()
+        self._desk = Desk()
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="send")
         self._free = threading.Semaphore(size)
         self._sent_at = 0.0
@@ -126,13 +140,8 @@ class Crew:
         handled = 0
         try:
             close_old_connections()
-            while (leased := self._queue.take()) is not None:
+            for _ in _send_all(self._queue, self._desk):
                 handled += 1
-                try:
-                    send(leased)
-                except Exception:  # the database went away: the lease runs out and the row is sent again
-                    log.exception("delivery of %s was cut off", leased.row.pk)
-                    connections.close_all()
                 self._sent_at = time.monotonic()
         except Exception:
             log.exception("a sender stopped; the next tick sends on")
@@ -142,6 +151,31 @@ class Crew:
         return handled
 
 
+def _send_all(queue: Queue, desk: Desk) -> Iterator[None]:
+    """Send until nothing is left; yield after each row. Raises only where no more can be leased."""
+    outcome: Outcome | None = None
+    while True:
+        leased = queue.at_hand()
+        if leased is None:
+            # Leasing takes a while: what was sent must not wait for it.
+            outcome = _go_on(desk, outcome, None)
+            if (leased := queue.take()) is None:
+                return
+        outcome = _go_on(desk, outcome, leased)
+        yield
+
+
+def _go_on(desk: Desk, outcome: Outcome | None, leased: Leased | None) -> Outcome | None:
+    """Settle what was sent last and send the next; return how that ends."""
+    try:
+        held = desk.visit(outcome, leased)
+        return None if leased is None else _send_held(leased, held)
+    except Exception:  # the database went away: the lease runs out and the row is sent again
+        log.exception("a delivery was cut off")
+        connections.close_all()
+        return None
+
+
 def tick(*, senders: int = SENDERS) -> int:
     """Send what is due until nothing is left; return how many rows were handled.
 
@@ -149,10 +183,7 @@ def tick(*, senders: int = SENDERS) -> int:
     """
     started = database_now()
     if senders == 1:
-        handled, queue = 0, Queue()
-        while (leased := queue.take()) is not None:
-            send(leased)
-            handled += 1
+        handled = sum(1 for _ in _send_all(Queue(), Desk()))
     else:
         drained = _crew(senders).drain()
         if drained is None:
@@ -175,33 +206,30 @@ def deliver(notification_id: int, token: uuid.UUID) -> None:
 
 def send(leased: Leased) -> None:
     """Re-check, send and settle one leased row; raises only where the database does, whatever the message does."""
-    held = leasing.hold(leased)
-    if held is Hold.LOST:
-        return
+    if (outcome := _send_held(leased, leasing.hold(leased))) is not None:
+        leasing.settle(outcome)
+
+
+def _send_held(leased: Leased, held: Hold | None) -> Outcome | None:
+    """Send a row that was re-checked; return how it ends, None when no use was made of its lease."""
     if held is Hold.WITHDRAWN:
-        leasing.settle(leased, state=State.WITHDRAWN, answer="withdrawn before it was sent")
-        return
-    if leased.row.kind == DIGEST:
-        _send_digest(leased)
-    else:
-        _send(leased, leased.render)
-
-
-def _send_digest(leased: Leased) -> None:
-    """Send a digest of what is still wanted; what it carries ends as it does."""
+        return Outcome(leased, State.WITHDRAWN, "withdrawn before it was sent")
+    if held is not Hold.OURS:
+        return None
+    if leased.row.kind != DIGEST:
+        return _attempt(leased, leased.render)
     try:
         digest = render_digest(leased.row)
     except Exception as error:
         log.exception("digest %s can't be sent", leased.row.pk)
-        _fail(leased, f"{type(error).__name__}: {error}", for_good=False)
-        return
+        return _settling_folded(_failed(leased, f"{type(error).__name__}: {error}", for_good=False), ())
     if digest is None:
-        leasing.settle(leased, state=State.WITHDRAWN, answer="nothing was left to tell")
-        return
-    _send(leased, lambda: digest.rendered, told=digest.rows)
+        return Outcome(leased, State.WITHDRAWN, "nothing was left to tell")
+    outcome = _attempt(leased, lambda: digest.rendered)
+    return _settling_folded(outcome, digest.rows) if outcome is not None else None
 
 
-def _send(leased: Leased, render: Callable[[], Rendered], *, told: Sequence[int] = ()) -> None:
+def _attempt(leased: Leased, render: Callable[[], Rendered]) -> Outcome | None:
     row = leased.row
     try:
         rendered = render()
@@ -213,29 +241,34 @@ def _send(leased: Leased, render: Callable[[], Rendered], *, told: Sequence[int]
             key=row.message_id,
             thread=f"<ticket-{row.ticket_id}@{mail_host()}>" if row.ticket_id else "",
         )
-        answer = sender_for(row.channel)(envelope)
+        return Outcome(leased, State.SENT, sender_for(row.channel)(envelope))
     except Resting as error:
         leasing.put_back(leased, pause=dt.timedelta(seconds=error.seconds))
+        return None
     except FailedForGood as error:
-        _fail(leased, str(error), for_good=True, told=told)
+        return _failed(leased, str(error), for_good=True)
     except Failed as error:
-        _fail(leased, str(error), for_good=False, told=told)
+        return _failed(leased, str(error), for_good=False)
     except Exception as error:  # a message that can't be rendered must not stop the others
         log.exception("notification %s can't be sent", row.pk)
-        _fail(leased, f"{type(error).__name__}: {error}", for_good=False, told=told)
-    else:
-        _settle(leased, state=State.SENT, answer=answer, told=told)
+        return _failed(leased, f"{type(error).__name__}: {error}", for_good=False)
 
 
-def _fail(leased: Leased, answer: str, *, for_good: bool, told: Sequence[int] = ()) -> None:
+def _failed(leased: Leased, answer: str, *, for_good: bool) -> Outcome:
     pause = None if for_good else retry_after(leased.row.attempts)
-    state = State.DEAD if pause is None else State.PENDING
-    _settle(leased, state=state, answer=answer, pause=pause, told=told)
+    if pause is None:
+        return Outcome(leased, State.DEAD, answer)
+    return Outcome(leased, State.PENDING, answer, pause)
 
 
-def _settle(
-    leased: Leased, *, state: State, answer: str, pause: dt.timedelta | None = None, told: Sequence[int] = ()
-) -> None:
-    if leased.row.kind == DIGEST and state != State.PENDING:
-        settle_folded(leased.row, told, token=leased.token, sent=state == State.SENT, answer=answer)
-    leasing.settle(leased, state=state, answer=answer, pause=pause)
+def _settling_folded(outcome: Outcome, told: Sequence[int]) -> Outcome:
+    """Let what a digest carries end as it does, before the digest itself is settled."""
+    if outcome.state != State.PENDING:
+        settle_folded(
+            outcome.leased.row,
+            told,
+            token=outcome.leased.token,
+            sent=outcome.state == State.SENT,
+            answer=outcome.answer,
+        )
+    return outcome

@@ -1,10 +1,11 @@
-"""Lease outbox rows, hold on to them and settle them: one statement each, by the lease's token.
+"""Lease outbox rows, hold on to them and settle them: by the lease's token, one statement for several.
 
 Nothing here sends. A lease lost is a row that somebody else sends; whoever lost it writes nothing.
 """
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -44,55 +45,70 @@ WHERE n.id = due.id
 RETURNING n.id, due.lapsed
 """
 
-# Nothing is written while the lease has enough left: most sends cost a read here.
-_HOLD = PreparedStatement(
-    "belay_hold",
-    {"id": "bigint", "token": "uuid", "in_hand": "interval", "lease": "interval"},
-    """
-WITH held AS MATERIALIZED (
-    SELECT id, withdrawn_at, lease_until >= statement_timestamp() + %(in_hand)s AS in_hand
-    FROM notifications_notification WHERE id = %(id)s AND lease_token = %(token)s AND state = 'sending'
-), renewed AS (
-    UPDATE notifications_notification n SET lease_until = statement_timestamp() + %(lease)s
-    FROM held WHERE n.id = held.id AND NOT held.in_hand AND n.lease_token = %(token)s
-    RETURNING n.id
-)
-SELECT withdrawn_at IS NOT NULL FROM held WHERE in_hand OR EXISTS (SELECT FROM renewed)
-""",
-)
-
+# What senders ask for between one message and the next: rows they have sent are settled, rows they are about to send
+# are held. A lease with enough left is not renewed: most sends cost a read here.
 # Withdrawn while it was on the wire: nobody waits for another attempt, nor for what a dead letter causes.
-_SETTLE = PreparedStatement(
-    "belay_settle",
-    {"id": "bigint", "token": "uuid", "state": "text", "answer": "text", "pause": "interval"},
-    """
-WITH settled AS (
+_EXCHANGE_SQL = """
+WITH done AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(ids)s::bigint[], %(tokens)s::uuid[], %(states)s::text[], %(answers)s::text[], %(pauses)s::interval[]
+    ) d (id, token, state, answer, pause)
+), free AS MATERIALIZED (
+    SELECT n.id FROM notifications_notification n JOIN done d ON n.id = d.id AND n.lease_token = d.token
+    FOR NO KEY UPDATE OF n{locked}
+), settled AS (
     UPDATE notifications_notification n
-    SET state = CASE WHEN n.withdrawn_at IS NOT NULL AND %(state)s IN ('pending', 'dead') THEN 'withdrawn'
-                     ELSE %(state)s END,
-        answer = %(answer)s,
+    SET state = CASE WHEN n.withdrawn_at IS NOT NULL AND d.state IN ('pending', 'dead') THEN 'withdrawn'
+                     ELSE d.state END,
+        answer = d.answer,
         lease_token = NULL,
         lease_until = NULL,
-        withdrawn_at = CASE WHEN %(state)s = 'withdrawn' THEN COALESCE(n.withdrawn_at, statement_timestamp())
+        withdrawn_at = CASE WHEN d.state = 'withdrawn' THEN COALESCE(n.withdrawn_at, statement_timestamp())
                             ELSE n.withdrawn_at END,
-        sent_at = CASE WHEN %(state)s = 'sent' THEN statement_timestamp() ELSE n.sent_at END,
+        sent_at = CASE WHEN d.state = 'sent' THEN statement_timestamp() ELSE n.sent_at END,
         -- Of a dead letter: when its consequence is due, at once.
-        due_at = CASE WHEN %(state)s = 'pending' THEN statement_timestamp() + %(pause)s
-                      WHEN %(state)s = 'dead' THEN LEAST(n.due_at, statement_timestamp()) ELSE n.due_at END,
-        dead_at = CASE WHEN %(state)s = 'dead' AND n.withdrawn_at IS NULL THEN statement_timestamp() END,
+        due_at = CASE WHEN d.state = 'pending' THEN statement_timestamp() + d.pause
+                      WHEN d.state = 'dead' THEN LEAST(n.due_at, statement_timestamp()) ELSE n.due_at END,
+        dead_at = CASE WHEN d.state = 'dead' AND n.withdrawn_at IS NULL THEN statement_timestamp() END,
         -- Only tellings have a consequence that the escalation engine draws.
-        handled_at = CASE WHEN %(state)s = 'dead' AND n.withdrawn_at IS NULL AND n.round IS NULL
+        handled_at = CASE WHEN d.state = 'dead' AND n.withdrawn_at IS NULL AND n.round IS NULL
                           THEN statement_timestamp() END
-    WHERE n.id = %(id)s AND n.lease_token = %(token)s
-    RETURNING n.id, n.attempts, n.state
+    FROM done d JOIN free USING (id)
+    WHERE n.id = d.id AND n.lease_token = d.token
+    RETURNING n.id, n.attempts, n.state, d.state AS wanted
 ), recorded AS (
     INSERT INTO notifications_delivery (notification_id, attempt, at, ok, answer)
-    SELECT id, attempts, statement_timestamp(), %(state)s = 'sent', %(answer)s
-    FROM settled WHERE %(state)s <> 'withdrawn'
+    SELECT s.id, s.attempts, statement_timestamp(), s.wanted = 'sent', d.answer
+    FROM settled s JOIN done d USING (id) WHERE s.wanted <> 'withdrawn'
+), held AS MATERIALIZED (
+    SELECT n.id, n.withdrawn_at, n.lease_until >= statement_timestamp() + %(in_hand)s AS in_hand
+    FROM notifications_notification n
+    JOIN unnest(%(next_ids)s::bigint[], %(next_tokens)s::uuid[]) h (id, token) ON n.id = h.id
+    WHERE n.lease_token = h.token AND n.state = 'sending'
+), renewed AS (
+    UPDATE notifications_notification n SET lease_until = statement_timestamp() + %(lease)s
+    FROM held h JOIN unnest(%(next_ids)s::bigint[], %(next_tokens)s::uuid[]) t (id, token) USING (id)
+    WHERE n.id = h.id AND NOT h.in_hand AND n.lease_token = t.token
+    RETURNING n.id
 )
-SELECT state FROM settled
-""",
-)
+SELECT id, state::text, NULL::boolean FROM settled
+UNION ALL
+SELECT id, NULL, withdrawn_at IS NOT NULL FROM held WHERE in_hand OR id IN (SELECT id FROM renewed)
+"""
+_EXCHANGE_TYPES = {
+    "ids": "bigint[]",
+    "tokens": "uuid[]",
+    "states": "text[]",
+    "answers": "text[]",
+    "pauses": "interval[]",
+    "next_ids": "bigint[]",
+    "next_tokens": "uuid[]",
+    "in_hand": "interval",
+    "lease": "interval",
+}
+# Of several rows, one that somebody else has locked is left out: whoever waits for it must not hold the others'.
+_EXCHANGE = PreparedStatement("belay_exchange", _EXCHANGE_TYPES, _EXCHANGE_SQL.format(locked=" SKIP LOCKED"))
+_ALONE = PreparedStatement("belay_exchange_alone", _EXCHANGE_TYPES, _EXCHANGE_SQL.format(locked=""))
 
 # As if it had not been leased, but for the pause.
 _PUT_BACK = PreparedStatement(
@@ -130,6 +146,16 @@ class Leased:
     def render(self) -> Rendered:
         """Render the row. Raises UnknownKind, and whatever the row itself causes."""
         return self.prepared.render(self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a leased row ends: sent, dead, withdrawn, or pending again after `pause`."""
+
+    leased: Leased
+    state: str
+    answer: str
+    pause: dt.timedelta = dt.timedelta(0)
 
 
 class Hold(Enum):
@@ -172,38 +198,61 @@ def load(ids: list[int], token: uuid.UUID) -> list[Leased]:
     return [Leased(row, token, prepared) for row in rows]
 
 
-def hold(leased: Leased) -> Hold:
-    """Re-check that the lease is still ours and its row still wanted; a lease that runs low is renewed."""
-    values: dict[str, Any] = {"id": leased.row.pk, "token": leased.token, "lease": LEASE, "in_hand": IN_HAND}
-    found = _HOLD.fetch_one(values)
-    if found is None:
-        return Hold.LOST
-    return Hold.WITHDRAWN if found[0] else Hold.OURS
+def exchange(
+    outcomes: Sequence[Outcome], wanted: Sequence[Leased], *, waiting: bool = False
+) -> tuple[dict[int, str], dict[int, Hold]]:
+    """Settle rows and hold on to others, in one statement; return both by the rows' ids.
 
-
-def settle(leased: Leased, *, state: str, answer: str, pause: dt.timedelta | None = None) -> bool:
-    """End a lease: sent, dead, withdrawn, or pending again after `pause`; tell whether it was still ours.
-
-    One statement writes the row and its delivery, so that a worker killed beside it leaves both or neither.
+    Of the outcomes those that are missing from the answer are not settled: their lease was lost, or (unless `waiting`)
+    somebody else has the row locked. Of the wanted, all are answered. A row and its delivery are written by the same
+    statement, so that a worker killed beside it leaves both or neither; a lease that runs low is renewed.
     """
     values: dict[str, Any] = {
-        "id": leased.row.pk,
-        "token": leased.token,
-        "state": str(state),
+        "ids": [one.leased.row.pk for one in outcomes],
+        "tokens": [one.leased.token for one in outcomes],
+        "states": [str(one.state) for one in outcomes],
         # PostgreSQL stores no NUL, and servers may answer anything.
-        "answer": answer.replace("\0", "")[:LONGEST_ANSWER],
-        "pause": pause or dt.timedelta(0),
+        "answers": [one.answer.replace("\0", "")[:LONGEST_ANSWER] for one in outcomes],
+        "pauses": [one.pause for one in outcomes],
+        "next_ids": [leased.row.pk for leased in wanted],
+        "next_tokens": [leased.token for leased in wanted],
+        "lease": LEASE,
+        "in_hand": IN_HAND,
     }
-    settled = _SETTLE.fetch_one(values)
-    if settled is None:
+    settled: dict[int, str] = {}
+    held = {leased.row.pk: Hold.LOST for leased in wanted}
+    for pk, state, withdrawn in (_ALONE if waiting else _EXCHANGE).fetch_all(values):
+        if state is not None:
+            settled[pk] = state
+        else:
+            held[pk] = Hold.WITHDRAWN if withdrawn else Hold.OURS
+    return settled, held
+
+
+def hold(leased: Leased) -> Hold:
+    """Re-check that the lease is still ours and its row still wanted; a lease that runs low is renewed."""
+    _, held = exchange([], [leased])
+    return held[leased.row.pk]
+
+
+def settle(outcome: Outcome) -> bool:
+    """End one lease, waiting for whoever has the row locked; tell whether it was still ours."""
+    settled, _ = exchange([outcome], [], waiting=True)
+    state = settled.get(outcome.leased.row.pk)
+    if state is None:
         return False
-    # Pending again: it failed and will be tried once more.
-    outcome = "failed" if settled[0] == State.PENDING else str(settled[0])
-    tally.count("belay_deliveries_total", channel=leased.row.channel, outcome=outcome)
-    _mark_method(leased.row.method, state)
-    if settled[0] == State.DEAD:
-        wake("escalation.tick")
+    note_settled(outcome, state)
     return True
+
+
+def note_settled(outcome: Outcome, state: str) -> None:
+    """Count a row that was settled, keep its contact method's record and ring for what a dead letter causes."""
+    # Pending again: it failed and will be tried once more.
+    ended = "failed" if state == State.PENDING else state
+    tally.count("belay_deliveries_total", channel=outcome.leased.row.channel, outcome=ended)
+    _mark_method(outcome.leased.row.method, outcome.state)
+    if state == State.DEAD:
+        wake("escalation.tick")
 
 
 def put_back(leased: Leased, *, pause: dt.timedelta) -> bool:

@@ -19,6 +19,7 @@ from core.db import database_now
 from notifications import engine, leasing, rendering
 from notifications.channels import Envelope as Outgoing
 from notifications.channels import email
+from notifications.desk import Desk
 from notifications.leasing import Hold
 from notifications.models import Delivery, Notification, TickRecord
 from notifications.operations import create_contact, retry_dead_letter, withdraw
@@ -339,20 +340,24 @@ def test_a_tick_that_finds_every_sender_hanging_is_not_on_record_as_done(
     assert len(slow_for_one.mails) == 1
 
 
-def test_one_message_costs_two_statements_beside_the_batch(smtp: mail.Mailbox) -> None:
+def test_a_row_of_messages_costs_one_statement_each_beside_the_batch(smtp: mail.Mailbox) -> None:
     contact = create_contact(name="Ann", email="ann@example.org")
     method = contact.methods.get()
-    first = queued(contact_id=contact.pk, method_id=method.pk)
-    send_all()
+    # The first proves the method and prepares the statement.
     queued(contact_id=contact.pk, method_id=method.pk)
-    token = uuid.uuid4()
-    (leased,) = leasing.load(engine.claim(token=token, now=database_now()), token)
+    send_all()
+    for _ in range(5):
+        queued(contact_id=contact.pk, method_id=method.pk)
+    queue = engine.Queue()
+    queue.fill()
 
     with CaptureQueriesContext(connection) as queries:
-        engine.send(leased)
+        list(engine._send_all(queue, Desk()))
 
-    assert again(first).state == again(leased.row).state == State.SENT
-    assert len(queries) == 2
+    assert len(smtp.mails) == 6
+    assert not Notification.objects.exclude(state=State.SENT).exists()
+    # One settles the last and holds the next; the first and the last have a neighbour on one side only.
+    assert sum("belay_exchange" in query["sql"] for query in queries) == 6
 
 
 @pytest.mark.parametrize(("seconds_left", "renewed"), [(55, False), (30, True)])
@@ -406,7 +411,7 @@ def test_an_answer_with_a_null_byte_is_kept_without_it(smtp: mail.Mailbox) -> No
     token = uuid.uuid4()
     (leased,) = leasing.load(engine.claim(token=token, now=database_now()), token)
 
-    leasing.settle(leased, state=State.DEAD, answer="550 no\0body")
+    leasing.settle(leasing.Outcome(leased, State.DEAD, "550 no\0body"))
 
     assert again(row).answer == "550 nobody"
 
