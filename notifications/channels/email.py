@@ -14,11 +14,14 @@ from django.core.mail.message import MIMEMixin
 
 from notifications.channels.base import Envelope, Failed, FailedForGood
 from notifications.channels.mime import address, write_mail
+from notifications.channels.punctual import PunctualBackend
 
 # One open connection per worker thread: opening one per message is what makes mail slow.
 _local = threading.local()
 # Mail servers hang up on idle clients after minutes; a fresh connection is cheaper than a failed attempt at 03:00.
 _IDLE_SECONDS = 20.0
+_DJANGOS = f"{EmailBackend.__module__}.{EmailBackend.__name__}"
+_PUNCTUAL = f"{PunctualBackend.__module__}.{PunctualBackend.__name__}"
 
 
 def send_email(envelope: Envelope) -> str:
@@ -34,8 +37,8 @@ def send_email(envelope: Envelope) -> str:
         raise FailedForGood(f"not a message that can be sent: {error}") from error
     connection = _connection()
     try:
-        if isinstance(connection, EmailBackend) and connection.connection is not None:
-            connection.connection.sendmail(mail.sender, [mail.recipient], mail.content)
+        if isinstance(connection, PunctualBackend):
+            connection.send_ready(mail.sender, mail.recipient, mail.content)
         else:
             connection.send_messages([mail])
     except smtplib.SMTPRecipientsRefused as error:
@@ -87,13 +90,17 @@ def _connection() -> BaseEmailBackend:
     _local.used_at = time.monotonic()
     connection: BaseEmailBackend | None = getattr(_local, "connection", None)
     if connection is None:
-        connection = _local.connection = get_connection(timeout=settings.EMAIL_TIMEOUT)
+        connection = _local.connection = get_connection(_backend(), timeout=settings.EMAIL_TIMEOUT)
         try:
             connection.open()
         except (OSError, smtplib.SMTPException) as error:
             _hang_up()
             raise Failed(f"{type(error).__name__}: {error}") from error
     return connection
+
+
+def _backend() -> str:
+    return _PUNCTUAL if settings.EMAIL_BACKEND == _DJANGOS else settings.EMAIL_BACKEND
 
 
 def _hang_up() -> None:
