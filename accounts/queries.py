@@ -1,7 +1,5 @@
 """Reads about people that other apps ask for."""
 
-from functools import cache
-
 from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import Membership, Role, Team, User
@@ -43,9 +41,3 @@ def members_of(team_ids: set[int]) -> dict[int, frozenset[int]]:
 def active_admins() -> list[User]:
     """Return everybody who administers Belay, the oldest account first."""
     return list(User.objects.filter(role=Role.ADMIN, is_active=True).order_by("pk"))
-
-
-@cache
-def role_labels() -> dict[str, str]:
-    """Return the roles as people read them."""
-    return {str(value): str(label) for value, label in Role.choices}

@@ -11,7 +11,7 @@ from accounts.models import Team, Tier, User
 from calendars.queries import hours_of, hours_of_many
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.models.clocks import LIVE
-from escalation.operations.people import may_acknowledge_many, may_move_down
+from escalation.operations.people import may_acknowledge_many
 from escalation.operations.state import State
 from escalation.paths import path_rule, path_rules
 from escalation.rules.clocks import share_used, used_until
@@ -215,14 +215,6 @@ def may_acknowledge(user: User, ticket: Ticket) -> bool:
     """Tell whether `user` may acknowledge the current step of a ticket."""
     state = _bare_state(ticket)
     return state is not None and ticket.is_open and bool(may_acknowledge_many([state], user))
-
-
-def may_deescalate(user: User, ticket: Ticket) -> bool:
-    """Tell whether `user` may hand the ticket back to an earlier step."""
-    state = _bare_state(ticket)
-    if state is None or state.step.position == 1 or not ticket.is_open:
-        return False
-    return may_move_down(state, user) and (state.standing.falls == 0 or user.is_lead)
 
 
 def acknowledge_url(ticket_id: int, seq: int, contact_id: int) -> str:

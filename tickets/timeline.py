@@ -149,14 +149,6 @@ def working() -> Iterator[Work]:
         _current.reset(token)
 
 
-def lock_tickets(ids: Iterable[int]) -> list[Ticket]:
-    """Lock tickets in id order inside the operation under way (see `Work.lock`)."""
-    work = _current.get()
-    if work is None:
-        raise LockOrder("tickets are locked inside an operation only")
-    return work.lock(ids)
-
-
 def clamp(ticket: Ticket, now: dt.datetime) -> dt.datetime:
     """Return `now`, but never before the ticket's last event (DESIGN 2)."""
     return max(now, ticket.last_event_at)

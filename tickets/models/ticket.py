@@ -6,7 +6,6 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils.functional import cached_property
 
 from accounts.models import Organisation, Team, Tier, User
 from tickets.models.catalogue import Category, Impact, Service, Severity, Urgency
@@ -225,7 +224,3 @@ class Ticket(models.Model):
     def is_waiting(self) -> bool:
         """Tell whether somebody outside is waited for (customer, vendor, change)."""
         return self.status in (Status.WAITING, Status.HOLD)
-
-    @cached_property
-    def hash_hex(self) -> str:
-        return bytes(self.event_hash).hex()

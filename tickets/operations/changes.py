@@ -294,13 +294,6 @@ def _tag(
         return work.record(new, actor=actor, now=now)
 
 
-def _clean_subject(value: Any) -> str:
-    subject = " ".join(str(value).split())[:300]
-    if not subject:
-        raise Refused("A ticket needs a subject.", field="subject", value="", mend="Say it in a line.")
-    return subject
-
-
 def _clean_detail(name: str, value: Any) -> Any:
     if name == "subject":
         return clean_subject(str(value))
