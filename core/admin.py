@@ -230,7 +230,7 @@ def _column(field: Any, text: Callable[[Any], str]) -> Any:
 
 
 class DurationField(forms.CharField):
-    """A duration as people type it: 15min, 1h 30min, 2d; whole seconds, empty for none."""
+    """A duration as people type it: 15 min, 1 h 30 min, 2 d; whole seconds, empty for none."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("required", False)
@@ -245,7 +245,7 @@ class DurationField(forms.CharField):
             raise ValidationError(str(refused)) from refused
         except OverflowError as error:
             raise ValidationError(
-                f"“{value}” is far too long. Write it like 45min, 1h 30min or 2d."
+                f"“{value}” is far too long. Write it like 45 min, 1 h 30 min or 2 d."
             ) from error
         return None if duration is None else dt.timedelta(seconds=round(duration.total_seconds()))
 

@@ -27,7 +27,7 @@ def spoken(duration: dt.timedelta) -> str:
 
 
 def written(duration: dt.timedelta | None) -> str:
-    """Return a duration exactly, in the form `parse_duration` reads: "1h 30min", "" for none."""
+    """Return a duration exactly, in the form `parse_duration` reads: "1 h 30 min", "" for none."""
     if duration is None:
         return ""
     seconds = int(duration.total_seconds())
@@ -35,12 +35,12 @@ def written(duration: dt.timedelta | None) -> str:
     for unit in ("d", "h", "min", "s"):
         count, seconds = divmod(seconds, _UNITS[unit])
         if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts) or "0min"
+            parts.append(f"{count} {unit}")
+    return " ".join(parts) or "0 min"
 
 
 def parse_duration(text: str, *, field: str = "duration") -> dt.timedelta | None:
-    """Read "30 min", "1h 30m", "2 h 06", "2d", or a bare number of minutes; "" and "-" mean none.
+    """Read "30 min", "1 h 30 min", "1h 30m", "2 h 06", "2d", or a bare number of minutes; "" and "-" mean none.
 
     Raises Refused naming `field`, the value and what would be accepted.
     """
@@ -53,11 +53,17 @@ def parse_duration(text: str, *, field: str = "duration") -> dt.timedelta | None
     parts = _PART.findall(value)
     if not parts or _PART.sub("", value).strip():
         raise Refused(
-            f"“{text}” is no duration.", field=field, value=text, mend="Write it like 45min, 1h 30min or 2d."
+            f"“{text}” is no duration.",
+            field=field,
+            value=text,
+            mend="Write it like 45 min, 1 h 30 min or 2 d.",
         )
     try:
         return dt.timedelta(seconds=sum(float(number) * _UNITS[unit.lower()] for number, unit in parts))
     except OverflowError as error:
         raise Refused(
-            f"“{text}” is far too long.", field=field, value=text, mend="Write it like 45min, 1h 30min or 2d."
+            f"“{text}” is far too long.",
+            field=field,
+            value=text,
+            mend="Write it like 45 min, 1 h 30 min or 2 d.",
         ) from error

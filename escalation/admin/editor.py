@@ -282,7 +282,7 @@ def _fresh_step(below: Mapping[str, list[str]]) -> dict[str, list[str]]:
         "tier": [str(above)],
         "mode": ["involves" if above == 4 else "transfers"],
         "telling": list(below.get("telling") or ["all"]),
-        "wait": list(below.get("wait") or ["5min"]),
+        "wait": list(below.get("wait") or ["5 min"]),
         "rounds": list(below.get("rounds") or ["3"]),
     }
 

@@ -168,7 +168,7 @@ class StepForm(QuietForm):
     )
     telling = forms.ChoiceField(choices=Step.Telling.choices, label="who is told when")
     wait = DurationField(
-        label="wait before the next", required=True, help_text="Contact or round; like 5min."
+        label="wait before the next", required=True, help_text="Contact or round; like 5 min."
     )
     rounds = forms.IntegerField(min_value=1, max_value=1000, help_text="The last one repeats.")
     skips = forms.BooleanField(label="Some tickets skip this step when they enter the path", required=False)

@@ -64,7 +64,7 @@ def consequence(path: PathRule, step: StepRule, due: Due, *, suspended: bool = F
 def budget_source(
     kind: str, path: PathRule, step: StepRule | None, *, severity: int, budget: dt.timedelta
 ) -> str:
-    """Return where a clock's budget comes from: "SEV2 at Network: acknowledge within 10min".
+    """Return where a clock's budget comes from: "SEV2 at Network: acknowledge within 10 min".
 
     A clock keeps its budget when the severity is lowered: then it names the severity that it had.
     """

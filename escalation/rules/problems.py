@@ -237,9 +237,9 @@ def _of_duration(
 ) -> Iterator[Problem]:
     if duration is None:
         if needed:
-            yield Problem(field, None, f"{what} is missing.", "Write it like 5min or 1h.")
+            yield Problem(field, None, f"{what} is missing.", "Write it like 5 min or 1 h.")
     elif duration <= dt.timedelta(0):
-        mend = "Write it like 5min or 1h" + (
+        mend = "Write it like 5 min or 1 h" + (
             "." if needed else "; leave it empty when there is to be no such clock."
         )
         yield Problem(field, duration, f"{what} must be longer than nothing.", mend)

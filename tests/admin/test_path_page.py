@@ -120,7 +120,7 @@ def test_what_was_typed_stays_and_the_cell_is_named(house: House, admin: Client)
     page = answer.content.decode()
     assert sorted(invalid_fields(answer, FORM)) == ["promise-1-resolution", "steps-1-work_2"]
     assert "Step 2 “Network”, SEV2, work within" in page
-    assert "“soon” is no duration. Write it like 45min, 1h 30min or 2d." in page
+    assert "“soon” is no duration. Write it like 45 min, 1 h 30 min or 2 d." in page
     again = read_form(answer, FORM)
     assert again["steps-1-work_2"] == ["soon"]
     assert again["description"] == ["My long thought"]

@@ -241,7 +241,7 @@ def test_a_ticket_explains_its_deadlines(house: House, call: Call) -> None:
     clocks = {clock["kind"]: clock for clock in document["clocks"]}
     assert set(clocks) == {"first_response", "tier_time", "resolution"}
     tier_time = clocks["tier_time"]
-    assert tier_time["budget_from"] == "SEV2 at Service desk: work within 30min"
+    assert tier_time["budget_from"] == "SEV2 at Service desk: work within 30 min"
     assert tier_time["then"].startswith("It climbs to Network;")
     assert tier_time["counted_seconds"] == tier_time["budget_seconds"] == 1800
     assert [window["taken_seconds"] for window in tier_time["windows"]] == [1800]

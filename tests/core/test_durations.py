@@ -60,7 +60,7 @@ def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
         parse_duration(text, field="acknowledge_within")
 
     assert (refusal.value.field, refusal.value.value) == ("acknowledge_within", text)
-    assert "1h 30min" in refusal.value.mend
+    assert "1 h 30 min" in refusal.value.mend
 
 
 @pytest.mark.parametrize("text", ["9" * 15 + "w", "9" * 400, "9" * 400 + "d"])

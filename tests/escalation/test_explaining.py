@@ -120,13 +120,13 @@ def test_a_clock_leads_to_what_the_engine_would_decide(
 @pytest.mark.parametrize(
     ("kind", "severity", "budget", "words"),
     [
-        ("acknowledge", 2, 10 * MIN, "SEV2 at Step 2: acknowledge within 10min"),
-        ("tier_time", 2, 30 * MIN, "SEV2 at Step 2: work within 30min"),
+        ("acknowledge", 2, 10 * MIN, "SEV2 at Step 2: acknowledge within 10 min"),
+        ("tier_time", 2, 30 * MIN, "SEV2 at Step 2: work within 30 min"),
         # Lowered from SEV1, whose time it keeps.
-        ("tier_time", 2, 20 * MIN, "SEV1 at Step 2: work within 20min (it was SEV1 when the clock started)"),
-        ("tier_time", 2, 7 * MIN, "7min, set when the clock started"),
-        ("request", 1, 5 * MIN, "SEV1 at Step 2: acknowledge within 5min"),
-        ("next_telling", 1, 5 * MIN, "Step 2 waits 5min before it tells again"),
+        ("tier_time", 2, 20 * MIN, "SEV1 at Step 2: work within 20 min (it was SEV1 when the clock started)"),
+        ("tier_time", 2, 7 * MIN, "7 min, set when the clock started"),
+        ("request", 1, 5 * MIN, "SEV1 at Step 2: acknowledge within 5 min"),
+        ("next_telling", 1, 5 * MIN, "Step 2 waits 5 min before it tells again"),
         ("follow_up", 1, 70 * HOUR, "followed up after 3 business days"),
     ],
 )
@@ -138,10 +138,11 @@ def test_a_budget_names_its_cell_of_the_matrix(
 
 def test_a_promise_names_the_severity_it_was_made_for() -> None:
     assert (
-        budget_source("resolution", PATH, None, severity=2, budget=8 * HOUR) == "SEV2: resolution within 8h"
+        budget_source("resolution", PATH, None, severity=2, budget=8 * HOUR) == "SEV2: resolution within 8 h"
     )
     assert (
-        budget_source("stakeholder_update", PATH, None, severity=2, budget=HOUR) == "SEV2: an update every 1h"
+        budget_source("stakeholder_update", PATH, None, severity=2, budget=HOUR)
+        == "SEV2: an update every 1 h"
     )
 
 
@@ -299,7 +300,7 @@ def test_a_lowered_severity_keeps_the_time_and_says_so(house: House) -> None:
     ticket = house.open(severity=2)
     set_severity(ticket_id=ticket.pk, severity=4, actor=house.agent, now=house.now + MIN, reason="One desk.")
     assert clock_of(ticket, "tier_time", house.now + MIN).source == (
-        "SEV2 at Service desk: work within 2h (it was SEV2 when the clock started)"
+        "SEV2 at Service desk: work within 2 h (it was SEV2 when the clock started)"
     )
 
 
@@ -463,11 +464,11 @@ def test_the_command_prints_every_clock_with_all_that_makes_its_deadline(house: 
     due = house.now + 30 * MIN
     for line in (
         f"#{ticket.pk} VPN drops, open, at Network of Standard version 1, at ",
-        f"Time at this tier: due {due:%F %T}, 30min in {always.name}",
-        "  from SEV2 at Network: work within 30min",
+        f"Time at this tier: due {due:%F %T}, 30 min in {always.name}",
+        "  from SEV2 at Network: work within 30 min",
         "  by Standard version 1\n",
         f"  counted in {always.name} version 1\n",
-        f"  open {house.now:%F %T} to {due:%F %T}: 30min counted",
+        f"  open {house.now:%F %T} to {due:%F %T}: 30 min counted",
         f"  warns {house.now + 22.5 * MIN:%F %T}, at 75 % of it",
         "  then: It climbs to Core network; Tomas Test and Duty L3 (L3 contacts) are told.",
         "Ended at this step\n",

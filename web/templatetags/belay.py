@@ -152,7 +152,7 @@ def duration(value: dt.timedelta | float | None) -> str:
 
 @register.filter
 def exactly(value: dt.timedelta | None) -> str:
-    """Return a duration to the second, so that a column of them can be added up: "1h 30min"."""
+    """Return a duration to the second, so that a column of them can be added up: "1 h 30 min"."""
     return written(value)
 
 

@@ -333,7 +333,7 @@ def test_the_reasons_open_over_the_ticket_by_keyboard(
     page.keyboard.press("Enter")
 
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("acknowledge within 10min")
+    expect(dialog).to_contain_text("acknowledge within 10 min")
     expect(dialog).to_contain_text("It climbs to Core network;")
     axe(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -354,7 +354,7 @@ def test_without_scripts_the_reasons_are_a_page_of_their_own(
     page = open_page(house.agent, f"/t/{ticket.pk}/", java_script_enabled=False)
     page.get_by_role("link", name="Why these deadlines").click()
     expect(page.get_by_role("heading", name="Why these deadlines")).to_be_visible()
-    expect(page.locator("main")).to_contain_text("work within 30min")
+    expect(page.locator("main")).to_contain_text("work within 30 min")
     page.get_by_role("link", name="Back to the ticket").click()
     expect(page.get_by_role("heading", name="Clocks")).to_be_visible()
 

@@ -29,7 +29,7 @@ def test_each_clock_says_where_its_time_comes_from_and_what_happens_then(
 
     page = page_of(signed_in_as, house.agent, ticket)
 
-    assert "SEV2 at Network: work within 30min" in page
+    assert "SEV2 at Network: work within 30 min" in page
     assert "on Standard version 1." in page
     assert "It climbs to Core network; Tomas Test and Duty L3 (L3 contacts) are told." in page
     assert "at 75 % of it" in page
@@ -60,7 +60,7 @@ def test_many_windows_are_folded_into_their_sum(house: House, signed_in_as: As) 
 
     # A hundred hours of eight a day: thirteen days, of which five are shown.
     assert "8 more windows, 2 d 16 h" in page
-    assert "<span>Together</span><b>4d 4h</b>" in page
+    assert "<span>Together</span><b>4 d 4 h</b>" in page
 
 
 def test_a_clock_that_stands_still_says_since_when(house: House, signed_in_as: As) -> None:
