@@ -1,8 +1,9 @@
 """How fast the outbox is emptied, against a bare smtplib loop that sends ready-made mails of the same size.
 
-Both send from one process with the same number of threads, each on one connection, to the same local mail server in a
-process of its own; the runs alternate. The engine claims, checks, renders and settles every telling; the loop does none
-of it. Alone: `python -m bench.delivery [--quick]`.
+One delivery worker, a process with its senders, against a loop in one process on one connection (DESIGN 7: one per
+worker); `ratio_side_by_side` is against a process that keeps as many connections busy as the worker has senders. All
+send to the same local mail server in a process of its own; the runs alternate. The engine claims, checks, renders and
+settles every telling; the loops do none of it. Alone: `python -m bench.delivery [--quick]`.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ import psycopg2
 HOME = Path(__file__).resolve().parent.parent
 TICKETS = 500
 CONTACTS = 4
-RUNS = 7
+RUNS, QUICK_RUNS = 7, 5
 # Sent before the watch runs: a delivery worker that has been at work has its connections and templates.
 WARMING = 100
 MUST_REACH = 0.5
@@ -42,11 +43,11 @@ def run(size: Any) -> dict[str, Any]:
 
     DATABASE_URL names a running server; a database is made there and dropped.
     """
-    rates: dict[str, list[float]] = {"bare": [], "engine": []}
+    rates: dict[str, list[float]] = {"bare": [], "engine": [], "bare_side_by_side": []}
     with _database():
         tellings = int(_child("build", TICKETS // 4 if size.quick else TICKETS))
-        # The first pair warms the database and the machine and counts for nothing.
-        for number in range(RUNS + 1):
+        # The first round warms the database and the machine and counts for nothing.
+        for number in range((QUICK_RUNS if size.quick else RUNS) + 1):
             for side, measured in rates.items():
                 with _mail_server() as (port, taken):
                     seconds = _child(side, tellings, EMAIL_URL=f"smtp://127.0.0.1:{port}")
@@ -55,15 +56,20 @@ def run(size: Any) -> dict[str, Any]:
                 if number:
                     measured.append(round((tellings - WARMING) / seconds, 1))
     ratios = [ours / bare for ours, bare in zip(rates["engine"], rates["bare"], strict=True)]
+    side_by_side = [
+        ours / bare for ours, bare in zip(rates["engine"], rates["bare_side_by_side"], strict=True)
+    ]
     ratio = statistics.median(ratios)
     return {
         "ratio": round(ratio, 3),
         "ratio_spread": [round(min(ratios), 3), round(max(ratios), 3)],
+        "ratio_side_by_side": round(statistics.median(side_by_side), 3),
         "rate": statistics.median(rates["engine"]),
         "bare_rate": statistics.median(rates["bare"]),
         "tellings_per_run": tellings - WARMING,
         "rates": rates["engine"],
         "bare_rates": rates["bare"],
+        "bare_side_by_side_rates": rates["bare_side_by_side"],
         "holds": ratio >= MUST_REACH,
     }
 
@@ -181,23 +187,32 @@ def engine(tellings: int) -> float:
 
 
 def bare(tellings: int) -> float:
-    """Send as many ready-made mails as there are tellings; return the seconds it took."""
-    from django.conf import settings
+    """Send as many ready-made mails as there are tellings on one connection; return the seconds it took."""
+    return _bare(tellings, connections=1)
 
+
+def bare_side_by_side(tellings: int) -> float:
+    """Send them on as many connections as a worker has senders, a thread each."""
     from notifications.engine import SENDERS
 
+    return _bare(tellings, connections=SENDERS)
+
+
+def _bare(tellings: int, *, connections: int) -> float:
+    from django.conf import settings
+
     mails = _ready_made()
-    links = [smtplib.SMTP(settings.EMAIL_HOST, settings.EMAIL_PORT) for _ in range(SENDERS)]
+    links = [smtplib.SMTP(settings.EMAIL_HOST, settings.EMAIL_PORT) for _ in range(connections)]
 
     def send(number: int, *, first: int, last: int) -> None:
-        for place in range(first + number, last, SENDERS):
+        for place in range(first + number, last, connections):
             address, content = mails[place % len(mails)]
             links[number].sendmail("belay@example.org", [address], content)
 
-    with ThreadPoolExecutor(max_workers=SENDERS) as pool:
-        list(pool.map(partial(send, first=0, last=WARMING), range(SENDERS)))
+    with ThreadPoolExecutor(max_workers=connections) as pool:
+        list(pool.map(partial(send, first=0, last=WARMING), range(connections)))
         started = time.perf_counter()
-        list(pool.map(partial(send, first=WARMING, last=tellings), range(SENDERS)))
+        list(pool.map(partial(send, first=WARMING, last=tellings), range(connections)))
         return time.perf_counter() - started
 
 
@@ -252,7 +267,12 @@ def main() -> None:
 
     from helpdesk import embedded
 
-    jobs: dict[str, Callable[[int], float]] = {"build": build, "engine": engine, "bare": bare}
+    jobs: dict[str, Callable[[int], float]] = {
+        "build": build,
+        "engine": engine,
+        "bare": bare,
+        "bare_side_by_side": bare_side_by_side,
+    }
     if sys.argv[1:] and sys.argv[1] in jobs:
         import django
 
