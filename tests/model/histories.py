@@ -74,7 +74,7 @@ if features.SEND_BACK:
 
 
 if features.JOINING:
-    VERBS["merge"] = (3, (_TICKET, _TICKET, 1, _PERSON))
+    VERBS["merge"] = (3, (_TICKET, _TICKET, 5, _PERSON))
     VERBS["declare"] = (1, (_TICKET, _PERSON))
     VERBS["link"] = (5, (_TICKET, _TICKET, 5, _PERSON))
     VERBS["unlink"] = (3, (_TICKET, 2, _PERSON))
@@ -413,12 +413,24 @@ class Play:
 
     # --- tickets that belong together -------------------------------------------------------------------------------
 
-    def _merge(self, number: int, first: int, more: int, person: int) -> Iterator[Any]:
-        survivor, who = self._ticket(number), WORKERS[person]
-        if survivor is None:
+    def _merge(self, number: int, first: int, how: int, person: int) -> Iterator[Any]:
+        """Merge one ticket or two (`how` is odd), mostly what can be merged; where there is none one is opened."""
+        who = WORKERS[person]
+        if how >= _CARELESS:
+            survivor, losers = self._ticket(number), self._some(first, how % 2)
+        else:
+            if sum(ticket.is_open for ticket in self.model.tickets) < 2:
+                yield from self._open(first % 4, number % len(SERVICES), 0)
+            alive = [ticket for ticket in self.model.tickets if ticket.is_open]
+            survivor = alive[number % len(alive)] if alive else None
+            others = [
+                t for t in self.model.tickets if t is not survivor and not (t.is_major or t.merged_into)
+            ]
+            losers = [others[(first + n) % len(others)] for n in range(how % 2 + 1)] if others else []
+        if survivor is None or not losers:
             return
-        losers = self._some(first, more)
-        numbers = [ticket.number for ticket in losers]
+        numbers = sorted({ticket.number for ticket in losers})
+        losers = [self.model.tickets[number] for number in numbers]
         yield (
             f"{who} merges {numbers} into ticket {survivor.number}",
             lambda: self.model.merge(losers, survivor, who),
@@ -468,11 +480,11 @@ class Play:
         if incident is None:
             return
         match what:
-            case 0 | 1:
+            case 0 | 1 | 2:
                 yield from self._say(incident.number, "updated", WORKERS[person], None)
-            case 2:
+            case 3:
                 yield from self._say(incident.number, "updated", "piet", "resolved")
-            case 3 | 4:
+            case 4 | 5:
                 yield from self._status(incident.number, 3 if incident.is_open else 0, 0)
             case _:
                 who = WORKERS[person]
