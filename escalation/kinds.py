@@ -21,7 +21,7 @@ QUESTION_UNANSWERED = "escalation.question_unanswered"  # seq, question
 QUESTION_ANSWERED = "escalation.question_answered"  # seq, question
 SUSPENDED = "escalation.suspended"  # incident: it goes on for this ticket
 RESUMED = "escalation.resumed"  # incident that is over; null: the ticket was unlinked
-INCIDENT_UPDATED = "escalation.incident_updated"  # incident, clock (which the update keeps)
+INCIDENT_UPDATED = "escalation.incident_updated"  # incident, news, clock (which the update keeps, or null)
 SET_ASIDE = "escalation.set_aside"  # failures
 DEAD_LETTER = "escalation.dead_letter"  # notification, contact, next (method, contact or nobody)
 # what (path or calendar), name, from, to (numbers of versions), moved ([clock, outcome, from, to]), job
@@ -37,4 +37,5 @@ TELL_ANSWER = "escalation.answered"
 TELL_CONSULT = "escalation.consulted"
 TELL_QUESTION = "escalation.question"
 TELL_QUESTION_ANSWER = "escalation.question_answer"
+TELL_INCIDENT_UPDATE = "escalation.incident_update"
 TELL_SET_ASIDE = "escalation.set_aside"

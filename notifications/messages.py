@@ -100,7 +100,7 @@ def _opened(row: Notification, known: Known) -> Rendered:
             number=ticket.pk,
             lead=tuple(lead),
             facts=(("Service", str(ticket.service or "")), ("With", str(ticket.team or ""))),
-            passages=(Passage("What you wrote", _words(entry)),) if entry else (),
+            passages=(Passage("What you wrote", words_of(entry)),) if entry else (),
             action=Action(
                 "Follow your request", portal_url(ticket.pk), "You can add files and details there."
             ),
@@ -132,8 +132,8 @@ def _answered(row: Notification, known: Known) -> Rendered:
             title=ticket.subject,
             number=ticket.pk,
             lead=tuple(lead),
-            facts=_files(entry),
-            passages=(Passage(f"{writer or 'Belay'} wrote", _words(entry)),) if entry else (),
+            facts=files_of(entry),
+            passages=(Passage(f"{writer or 'Belay'} wrote", words_of(entry)),) if entry else (),
             action=Action("Answer", portal_url(ticket.pk)),
             footer=WHY_REQUESTER,
         )
@@ -183,8 +183,8 @@ def _replied(row: Notification, known: Known) -> Rendered:
             number=ticket.pk,
             severity=ticket.severity,
             lead=(f"{writer} wrote on your ticket.",),
-            facts=(*_files(entry), *_situation(ticket, _zone(row), known.now)),
-            passages=(Passage(f"{writer} wrote", _words(entry)),) if entry else (),
+            facts=(*files_of(entry), *_situation(ticket, _zone(row), known.now)),
+            passages=(Passage(f"{writer} wrote", words_of(entry)),) if entry else (),
             action=Action("Open the ticket", desk_url(ticket.pk)),
             footer=WHY_OWNER,
         )
@@ -198,7 +198,7 @@ def _assigned(row: Notification, known: Known) -> Rendered:
     latest = known.last_words.get(ticket.pk)
     passages = [Passage("Why", reason)] if reason else []
     if latest is not None:
-        passages.append(Passage(f"{latest.author or 'The requester'} wrote last", _words(latest)))
+        passages.append(Passage(f"{latest.author or 'The requester'} wrote last", words_of(latest)))
     by = f"{event.actor} gave you this ticket." if event.actor else "This ticket was given to you."
     return compose(
         Letter(
@@ -234,13 +234,14 @@ def _entry(event: Event) -> Entry | None:
     return entry
 
 
-def _words(entry: Entry | None) -> str:
+def words_of(entry: Entry | None) -> str:
+    """Return what was written, or that it has been erased."""
     if entry is None:
         return ""
     return "(These words have been erased.)" if entry.erased_at else entry.body
 
 
-def _files(entry: Entry | None) -> tuple[tuple[str, str], ...]:
+def files_of(entry: Entry | None) -> tuple[tuple[str, str], ...]:
     """Return the names of the files that came along; the files themselves stay behind the sign-in."""
     if entry is None or entry.erased_at:
         return ()

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from tickets.models import Ticket
+from tickets.models import Event, Ticket
 
 
 class IncidentNews(models.Model):
@@ -17,6 +17,10 @@ class IncidentNews(models.Model):
     incident = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="+", db_index=False)
     what = models.CharField(max_length=8, choices=What)
     at = models.DateTimeField()
+    # What happened, on the incident's timeline: the mails about an update say its words.
+    event = models.ForeignKey(
+        Event, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, editable=False
+    )
     # After a failure it rests until then; null: it is carried on with the next tick.
     rests_until = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from accounts.models import User
 from calendars.queries import hours_of
 from core.bulk import read_rows
 from core.db import lacks_database, lacks_lock
@@ -18,6 +19,8 @@ from escalation.operations.state import State, load_states
 from escalation.operations.steps import SUSPENDED_BY_INCIDENT, stands_still
 from escalation.operations.telling import Telling
 from escalation.rules.clocks import used_until
+from notifications.models import Notification
+from notifications.operations import Message
 from tickets import kinds as ticket_kinds
 from tickets.models import Event, Ticket
 from tickets.rules import OPEN_STATUSES
@@ -30,11 +33,17 @@ BATCH = 500
 REST = dt.timedelta(seconds=60)
 
 # The tickets to which a piece of news still has to be carried: those done drop out, so that two engines share the
-# work and either may stop half way. What the incident has become meanwhile counts, not what the news said.
+# work and either may stop half way. What the incident has become meanwhile counts, not what the news said. An update
+# is for those that were linked when it was given and still are; their timelines say to which it was carried.
 _TO_FOLLOW = {
     IncidentNews.What.UPDATED: """
-        JOIN escalation_clock c ON c.ticket_id = t.id AND c.kind = 'first_response' AND c.state IN ('running', 'paused')
-        WHERE s.suspended_at <= %(at)s AND (c.due_at IS NULL OR c.due_at > %(at)s)
+        WHERE t.status = ANY(%(open)s) AND NOT EXISTS (
+            SELECT FROM tickets_event e
+            WHERE e.ticket_id = t.id AND (
+                (e.kind = 'linked' AND e.at > %(at)s)
+                OR (e.kind = 'escalation.incident_updated' AND (e.data ->> 'news')::bigint = %(news)s)
+            )
+        )
     """,
     IncidentNews.What.FINISHED: """
         WHERE s.suspended_at IS NOT NULL AND NOT i.status = ANY(%(open)s)
@@ -80,8 +89,9 @@ def resume(plan: Plan, states: Iterable[State]) -> None:
         for kind in SUSPENDED_BY_INCIDENT:
             if not stands_still(state, kind):
                 plan.resume(state, kind)
-        if not (state.step.queue_only or state.acknowledged or state.standing.round):
-            # It came here while it was suspended.
+        next_telling = state.clocks.get(Clock.Kind.NEXT_TELLING)
+        if next_telling is not None and next_telling.round == 0:
+            # The step began, or began again, while it was suspended.
             plan.tellings.append(Telling(state, due_at=state.at(plan.now), begins=True))
         plan.event(state, kinds.RESUMED, {"incident": state.ticket.incident_id})
 
@@ -100,7 +110,7 @@ def leave_news(events: Sequence[Event]) -> None:
         elif event.kind == ticket_kinds.STATUS_CHANGED and event.data["to"] not in OPEN_STATUSES:
             what = IncidentNews.What.FINISHED
         if what is not None:
-            news.append(IncidentNews(incident=event.ticket, what=what, at=event.at))
+            news.append(IncidentNews(incident=event.ticket, what=what, at=event.at, event=event))
     if news:
         IncidentNews.objects.bulk_create(news)
 
@@ -108,9 +118,9 @@ def leave_news(events: Sequence[Event]) -> None:
 def follow_incidents(*, now: dt.datetime, batch: int = BATCH) -> int:
     """Carry what happened on major incidents to the tickets linked to them, in batches; return to how many.
 
-    An update keeps their first responses, the end of an incident lets them run on, its return suspends them again.
-    Idle costs one index probe. Tickets that somebody holds are left to the next tick; one whose processing fails is
-    found by halving its batch, holds nobody else up and is tried again after a rest.
+    An update reaches their requesters and keeps their first responses, the end of an incident lets them run on, its
+    return suspends them again. Idle costs one index probe. Tickets that somebody holds are left to the next tick; one
+    whose processing fails is found by halving its batch, holds nobody else up and is tried again after a rest.
     """
     followed = 0
     awake = Q(rests_until__isnull=True) | Q(rests_until__lte=now)
@@ -159,6 +169,7 @@ def _apply(work: Work, news: IncidentNews, ids: Sequence[int], now: dt.datetime)
     match news.what:
         case IncidentNews.What.UPDATED:
             _keep_first_responses(plan, states.values(), news)
+            plan.messages += _to_requesters(states.values(), news)
         case IncidentNews.What.FINISHED:
             resume(plan, states.values())
         case _:
@@ -167,18 +178,64 @@ def _apply(work: Work, news: IncidentNews, ids: Sequence[int], now: dt.datetime)
 
 
 def _keep_first_responses(plan: Plan, states: Iterable[State], news: IncidentNews) -> None:
-    """Meet the first responses, at the instant of the update rather than of the engine."""
+    """Meet the first responses, at the instant of the update rather than of the engine; one missed by then stays so."""
     for state in states:
-        clock = state.clocks[Clock.Kind.FIRST_RESPONSE]
-        hours = hours_of(clock.calendar_version_id)
-        used = used_until(hours, since=clock.running_since, used=clock.used, at=news.at)
-        plan.stop(state, Clock.Kind.FIRST_RESPONSE, Clock.State.MET)
-        clock.used, clock.stopped_at = used, max(news.at, clock.started_at)
+        clock = state.clocks.get(Clock.Kind.FIRST_RESPONSE)
+        kept = clock is not None and (clock.due_at is None or clock.due_at > news.at)
+        if clock is not None and kept:
+            hours = hours_of(clock.calendar_version_id)
+            used = used_until(hours, since=clock.running_since, used=clock.used, at=news.at)
+            plan.stop(state, Clock.Kind.FIRST_RESPONSE, Clock.State.MET)
+            clock.used, clock.stopped_at = used, max(news.at, clock.started_at)
+        plan.touch(state)
         plan.event(
             state,
             kinds.INCIDENT_UPDATED,
-            {"incident": news.incident_id, "clock": Clock.Kind.FIRST_RESPONSE.value},
+            {
+                "incident": news.incident_id,
+                "news": news.pk,
+                "clock": Clock.Kind.FIRST_RESPONSE.value if kept else None,
+            },
         )
+
+
+def _to_requesters(states: Iterable[State], news: IncidentNews) -> list[Message]:
+    """Return the mails by which an update reaches the requesters of linked tickets, one to each; three queries.
+
+    Whoever has several linked tickets reads it once, whoever asked for the incident itself has it already. Locks the
+    news: two engines may carry it to two tickets of the same person.
+    """
+    update = (
+        IncidentNews.objects.select_for_update(of=("self",))
+        .select_related("event", "incident")
+        .get(pk=news.pk)
+    )
+    if update.event is None:
+        return []
+    wanted = {state.ticket.requester_id for state in states} - {
+        update.incident.requester_id,
+        update.event.actor_id,
+    }
+    told = Notification.objects.filter(
+        user_id__in=wanted, kind=kinds.TELL_INCIDENT_UPDATE, context__event=update.event_id
+    ).values_list("user_id", flat=True)
+    people = User.objects.filter(pk__in=wanted - set(told), is_active=True, anonymised_at__isnull=True)
+    addresses = dict(people.values_list("pk", "email"))
+    messages = []
+    for state in states:
+        address = addresses.pop(state.ticket.requester_id, None)
+        if address is not None:
+            messages.append(
+                Message(
+                    kind=kinds.TELL_INCIDENT_UPDATE,
+                    address=address,
+                    ticket_id=state.ticket.pk,
+                    group=f"ticket:{state.ticket.pk}",
+                    user_id=state.ticket.requester_id,
+                    context={"event": update.event_id},
+                )
+            )
+    return messages
 
 
 def _to_follow(
@@ -197,6 +254,7 @@ def _to_follow(
     )
     values: dict[str, Any] = {
         "incident": news.incident_id,
+        "news": news.pk,
         "at": news.at,
         "open": sorted(OPEN_STATUSES),
         "after": after,

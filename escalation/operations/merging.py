@@ -10,7 +10,7 @@ from escalation.operations.groups import groups_of_step, personal_group
 from escalation.operations.plan import Plan
 from escalation.operations.promises import KINDS
 from escalation.operations.state import State
-from escalation.operations.steps import move, overtake, stands_still
+from escalation.operations.steps import SUSPENDED_BY_INCIDENT, move, overtake, stands_still
 from escalation.paths import facts_of
 from escalation.rules.clocks import timing
 from escalation.rules.paths import entry_step
@@ -101,4 +101,5 @@ def _inherit(plan: Plan, state: State, promise: Clock) -> None:
     clock.path_version_id = promise.path_version_id
     plan.set_timing(state, clock)
     if stands_still(state, promise.kind):
-        plan.pause(state, promise.kind)
+        # What an incident has taken over stands still though it is due.
+        plan.pause(state, promise.kind, missed=promise.kind in SUSPENDED_BY_INCIDENT)

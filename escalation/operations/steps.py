@@ -104,7 +104,9 @@ def move(
         plan.stop(state, name, Clock.State.FIRED if name == trigger else Clock.State.CANCELLED)
     overtake(plan, state, request_becomes)
     plan.stop(state, Clock.Kind.REQUEST, Clock.State.MET)
-    if plan.stop(state, Clock.Kind.QUESTION, Clock.State.CANCELLED) is not None:
+    plan.stop(state, Clock.Kind.QUESTION, Clock.State.CANCELLED)
+    if state.current.actor_id is not None:
+        # Sent here by hand, so that it may have been asked about; also where the question's time has run out.
         plan.withdrawn.add(question_group(state.ticket.id, state.standing.seq))
     standing = state.standing
     # Asked for only where anybody was told: the outbox is looked through for each group.
@@ -277,7 +279,8 @@ def begin_step(plan: Plan, state: State, begin: dt.datetime) -> None:
         plan.pause(state, Clock.Kind.ACKNOWLEDGE, missed=True)
     if step.queue_only:
         return
-    if acknowledge is not None or step.rounds > 1 or step.in_turn:
+    # A suspended step is told when it runs on: that waits too, whatever its rounds.
+    if acknowledge is not None or step.rounds > 1 or step.in_turn or suspended:
         plan.start(
             state,
             Clock.Kind.NEXT_TELLING,

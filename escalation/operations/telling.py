@@ -176,6 +176,8 @@ def _write(
         clock.started_at = clock.running_since = since
         clock.recorded_at = at
         clock.budget = state.step.wait
+        # The next wait is a whole one, however long an incident let this one stand still.
+        clock.used, clock.pauses = dt.timedelta(0), []
         told.rescheduled.append((telling, clock))
     state.standing.round = round_number
     told.circulars.append(

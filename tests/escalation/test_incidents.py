@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts.models import User
+from accounts.operations import create_user
 from core.errors import Conflict
 from escalation import kinds
 from escalation.engine import tick
@@ -26,15 +28,19 @@ from escalation.operations.incidents import follow_incidents
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
 from notifications.models import Contact, Notification
+from notifications.rendering import render
 from tests.escalation.looking import DAY, at_l2, clock, due, fresh, run, tellings
 from tests.house import HOUR, MIN, SEVERITIES, House, republish, steps_for
 from tickets.models import Event, Status, Ticket
 from tickets.operations import (
+    Draft,
     add_reply,
     assign_ticket,
     change_status,
     declare_major,
     link_to_incident,
+    merge_tickets,
+    open_ticket,
     post_update,
     resolve_linked,
     set_severity,
@@ -64,6 +70,11 @@ def major(house: House, *, at: dt.datetime | None = None) -> Ticket:
 
 def link(house: House, parent: Ticket, child: Ticket, at: dt.datetime) -> None:
     link_to_incident(ticket_ids=[child.pk], incident_id=parent.pk, actor=house.agent, now=at)
+
+
+def open_for(user: User, house: House) -> Ticket:
+    draft = Draft(requester=user, subject="No VPN", body="It is gone.")
+    return open_ticket(draft=draft, actor=None, now=house.now)
 
 
 def unlink(house: House, child: Ticket, at: dt.datetime) -> None:
@@ -174,9 +185,78 @@ def test_the_incident_s_update_keeps_the_first_responses_at_the_instant_it_was_g
     assert kept.stopped_at == house.now + 5 * MIN
     assert kept.used == 5 * MIN
     assert Event.objects.filter(ticket=children[-1], kind=kinds.INCIDENT_UPDATED).count() == 1
-    assert not Event.objects.filter(ticket=answered, kind=kinds.INCIDENT_UPDATED).exists()
+    assert Event.objects.get(ticket=answered, kind=kinds.INCIDENT_UPDATED).data["clock"] is None
     for other in (unrelated, late):
         assert Clock.objects.get(ticket=other, kind="first_response").state == "fired"
+
+
+def test_an_update_reaches_every_requester_of_a_linked_ticket_once(house: House) -> None:
+    parent = major(house)
+    neighbour, colleague, twice = (
+        create_user(email=f"{name}@example.org", name=name.title()) for name in ("nora", "cem", "ute")
+    )
+    asked = {user: open_for(user, house) for user in (neighbour, colleague, twice)}
+    also, own = open_for(twice, house), house.open()
+    done, duplicate = open_for(neighbour, house), open_for(colleague, house)
+    link_to_incident(
+        ticket_ids=[t.pk for t in (*asked.values(), also, own, done, duplicate)],
+        incident_id=parent.pk,
+        actor=house.agent,
+        now=house.now + MIN,
+    )
+    change_status(ticket_id=done.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 2 * MIN)
+    merge_tickets(
+        loser_ids=[duplicate.pk],
+        survivor_id=asked[colleague].pk,
+        actor=house.lead,
+        now=house.now + 3 * MIN,
+    )
+
+    post_update(ticket_id=parent.pk, body="A line is cut.", actor=house.agent, now=house.now + 4 * MIN)
+    for batch in (2, 500):
+        follow_incidents(now=house.now + 5 * MIN, batch=batch)
+    tick(now=house.now + 5 * MIN)
+
+    mails = Notification.objects.filter(kind=kinds.TELL_INCIDENT_UPDATE).order_by("pk")
+    assert [(mail.ticket_id, mail.address, mail.state) for mail in mails] == [
+        (asked[user].pk, user.email, "pending") for user in (neighbour, colleague, twice)
+    ]
+    # Whoever asked for the incident itself reads it as an update of theirs.
+    assert Notification.objects.filter(kind="ticket.updated").count() == 1
+    letter = render(mails[0])
+    assert "A line is cut." in letter.text
+    assert f"[#{asked[neighbour].pk}]" in letter.subject
+
+
+def test_each_update_is_a_mail_of_its_own_and_the_first_one_keeps_the_promise(house: House) -> None:
+    parent, user = major(house), create_user(email="nora@example.org", name="Nora")
+    child, late = open_for(user, house), open_for(user, house)
+    link(house, parent, child, house.now + MIN)
+    for minute in (5, 10):
+        post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + minute * MIN)
+    link(house, parent, late, house.now + 11 * MIN)
+
+    tick(now=house.now + 12 * MIN)
+
+    assert Notification.objects.filter(kind=kinds.TELL_INCIDENT_UPDATE, ticket=child).count() == 2
+    told = Event.objects.filter(kind=kinds.INCIDENT_UPDATED).order_by("pk")
+    assert [(event.ticket_id, event.data["clock"]) for event in told] == [
+        (child.pk, "first_response"),
+        (child.pk, None),
+    ]
+
+
+def test_what_is_said_when_the_incident_is_over_reaches_them_too(house: House) -> None:
+    parent, user = major(house), create_user(email="nora@example.org", name="Nora")
+    child = open_for(user, house)
+    link(house, parent, child, house.now + MIN)
+    change_status(ticket_id=parent.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 5 * MIN)
+    post_update(ticket_id=parent.pk, body="It is mended.", actor=house.agent, now=house.now + 6 * MIN)
+
+    tick(now=house.now + 7 * MIN)
+
+    assert Notification.objects.filter(kind=kinds.TELL_INCIDENT_UPDATE, ticket=child).count() == 1
+    assert Clock.objects.get(ticket=child, kind="first_response").stopped_at == house.now + 6 * MIN
 
 
 def test_news_is_carried_on_in_batches_and_once(house: House) -> None:
@@ -417,6 +497,34 @@ def test_a_step_that_was_reached_while_linked_is_told_when_it_is_unlinked(house:
 
     assert [(number, told) for _, number, _, told in tellings(child)] == [(1, "pending"), (1, "pending")]
     assert due(child, "next_telling") == house.now + 14 * MIN
+
+
+def test_a_step_that_began_again_while_linked_is_told_when_it_runs_on(house: House) -> None:
+    steps = steps_for(house)
+    # Told once, and no acknowledgement is wanted: nothing would tell it later.
+    once = replace(steps[1], rounds=1, targets=dict.fromkeys(SEVERITIES, (None, 30 * MIN)))
+    republish(house, steps=(steps[0], once, *steps[2:]))
+    parent, child = major(house), at_l2(house)
+    link(house, parent, child, house.now + 32 * MIN)
+    change_status(ticket_id=child.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 33 * MIN)
+    add_reply(ticket_id=child.pk, body="Still down.", actor=house.requester, now=house.now + 34 * MIN)
+    assert len(tellings(child)) == 2
+
+    unlink(house, child, house.now + 40 * MIN)
+    assert [number for _, number, *_ in tellings(child)] == [1, 1, 2, 2]
+    tick(now=house.now + 44 * MIN)
+
+    assert (len(tellings(child)), state(child, "next_telling")) == (4, None)
+
+
+def test_after_the_wait_that_stood_still_the_next_one_is_a_whole_one(house: House) -> None:
+    parent, child = major(house), at_l2(house)
+    link(house, parent, child, house.now + 33 * MIN)
+    unlink(house, child, house.now + 50 * MIN)
+
+    tick(now=house.now + 51 * MIN)
+
+    assert due(child, "next_telling") == house.now + 55 * MIN
 
 
 def test_by_hand_nothing_moves_while_the_incident_goes_on_for_it(house: House) -> None:

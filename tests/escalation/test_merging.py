@@ -12,7 +12,7 @@ from notifications.models import Notification
 from tests.escalation.looking import at_l2, clock, due, fresh, tellings
 from tests.house import HOUR, MIN, SEVERITIES, House, republish
 from tickets.models import Event, Status, Ticket
-from tickets.operations import add_reply, change_status, merge_tickets
+from tickets.operations import add_reply, change_status, declare_major, link_to_incident, merge_tickets
 
 
 def merge(house: House, survivor: Ticket, *losers: Ticket, at: dt.datetime) -> None:
@@ -201,3 +201,19 @@ def test_each_survivor_keeps_one_clock_per_promise(count: int, house: House) -> 
     live = Clock.objects.filter(ticket__in=tickets, state__in=("running", "paused"))
     assert set(live.values_list("ticket", flat=True)) == {tickets[-1].pk}
     assert Event.objects.filter(ticket=tickets[-1], kind="merged").count() == 1
+
+
+def test_on_a_linked_survivor_an_update_that_is_overdue_stands_still(house: House) -> None:
+    republish(house, promises={s: PromiseSpec(update_every=HOUR) for s in SEVERITIES})
+    loser, parent = house.open(), house.open(at=house.now + 50 * MIN)
+    survivor = house.open(at=house.now + 50 * MIN)
+    declare_major(ticket_id=parent.pk, actor=house.agent, now=house.now + 50 * MIN)
+    link_to_incident(
+        ticket_ids=[survivor.pk], incident_id=parent.pk, actor=house.agent, now=house.now + 50 * MIN
+    )
+
+    merge(house, survivor, loser, at=house.now + 61 * MIN)
+
+    update = clock(survivor, "stakeholder_update")
+    assert update is not None
+    assert (update.state, update.fires_at) == ("paused", None)

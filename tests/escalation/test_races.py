@@ -6,6 +6,8 @@ import threading
 import pytest
 from django.db import connection, transaction
 
+from accounts.operations import create_user
+from escalation import kinds
 from escalation.engine import tick
 from escalation.models import Clock, Escalation, HandoffQuestion
 from escalation.operations import (
@@ -22,12 +24,14 @@ from tests.helpers import race
 from tests.house import MIN, House, build_house
 from tickets.models import Event, Ticket
 from tickets.operations import (
+    Draft,
     add_note,
     add_reply,
     change_status,
     declare_major,
     link_to_incident,
     merge_tickets,
+    open_ticket,
     post_update,
 )
 from tickets.verification import verify
@@ -252,6 +256,23 @@ def test_linking_while_the_engine_claims_ends_in_one_of_two_whole_outcomes(house
         told = Notification.objects.filter(ticket=child, round__isnull=False)
         assert {row.state for row in told} <= {"withdrawn"}
         assert told.exists() == (child.tier == 2)
+
+
+def test_engines_at_once_mail_an_update_once_to_whoever_has_many_linked_tickets(house: House) -> None:
+    parent = house.open()
+    declare_major(ticket_id=parent.pk, actor=house.agent, now=house.now)
+    user = create_user(email="nora@example.org", name="Nora")
+    draft = Draft(requester=user, subject="No VPN", body="It is gone.")
+    children = [open_ticket(draft=draft, actor=None, now=house.now) for _ in range(6)]
+    link_to_incident(
+        ticket_ids=[child.pk for child in children], incident_id=parent.pk, actor=house.agent, now=house.now
+    )
+    post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + MIN)
+
+    race(*[lambda: follow_incidents(now=house.now + 2 * MIN, batch=1)] * 4)
+
+    assert Notification.objects.filter(kind=kinds.TELL_INCIDENT_UPDATE).count() == 1
+    assert Event.objects.filter(kind=kinds.INCIDENT_UPDATED).count() == len(children)
 
 
 def test_two_ticks_at_once_carry_news_to_each_ticket_once(house: House) -> None:

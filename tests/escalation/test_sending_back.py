@@ -202,6 +202,18 @@ def test_it_is_overtaken_when_the_ticket(how: str, house: House) -> None:
     assert [state for _, _, state in told(ticket)] == ["withdrawn"]
 
 
+def test_messages_about_a_question_whose_time_has_run_out_end_with_its_seq(house: House) -> None:
+    ticket = sent(house)
+    ask(house, ticket, now=house.now + 2 * MIN)
+    for minute in (12, 22):
+        tick(now=house.now + minute * MIN)
+    assert clock(ticket, "question") is None
+
+    escalate(ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=house.now + 23 * MIN, reason="Core.")
+
+    assert {state for _, _, state in told(ticket)} == {"withdrawn"}
+
+
 def test_a_question_is_asked_once_per_handoff(house: House) -> None:
     ticket = sent(house)
     first = ask(house, ticket)

@@ -19,7 +19,7 @@ class Asking:
 
     def consult(self: Any, ticket: Ticket, seq: int, person: str, to: int) -> None:
         """Tell everybody who can be reached at a higher step once; tier and clocks stay."""
-        if person == "carla":
+        if person in world.OUTSIDE:
             raise No("NotAllowed")
         self._check_seq(ticket, seq)
         self._check_open(ticket)
@@ -56,7 +56,7 @@ class Asking:
 
     def send_back(self: Any, ticket: Ticket, seq: int, person: str) -> None:
         """Ask the sender of the handoff, once; they have an acknowledge time for it, then their lead has."""
-        if person == "carla":
+        if person in world.OUTSIDE:
             raise No("NotAllowed")
         self._check_seq(ticket, seq)
         self._check_open(ticket)
@@ -90,7 +90,7 @@ class Asking:
 
     def answer_question(self: Any, ticket: Ticket, seq: int, person: str) -> None:
         """Answer by a note, which acknowledges nothing."""
-        if person == "carla":
+        if person in world.OUTSIDE:
             raise No("NotAllowed")
         self._check_seq(ticket, seq)
         self._check_open(ticket)

@@ -12,7 +12,7 @@ class Changing:
     """Changes under way; a part of the model."""
 
     def set_severity(self: Any, ticket: Ticket, severity: int, person: str) -> None:
-        if person == "carla":
+        if person in world.OUTSIDE:
             raise No("NotAllowed")
         if severity == ticket.severity:
             return
@@ -28,19 +28,21 @@ class Changing:
         self._event(ticket, "field_changed", person, field=name)
         self._choose_anew(ticket, rose=False)
 
-    def _choose_anew(self: Any, ticket: Ticket, *, rose: bool) -> None:
+    def _choose_anew(self: Any, ticket: Ticket, *, rose: bool, tier: int = 0) -> None:
+        """Map to the first step at the same tier or above; a merge may bring a higher `tier` along."""
         if not ticket.is_open:
             return
         chosen = self.choose(ticket)
+        raised, at_least = tier > ticket.tier, max(ticket.tier, tier)
         if chosen.name != ticket.path.name:
-            to = self._entry(chosen, ticket, ticket.tier)
+            to = self._entry(chosen, ticket, at_least)
             step = chosen.step(to)
             keeps = step.team is None or step.team == ticket.team
             self._move(ticket, to, "remap", "changed", self.now, path=chosen, keep_owner=keeps)
         elif rose:
-            to = self._entry(ticket.path, ticket, ticket.tier)
+            to = self._entry(ticket.path, ticket, at_least)
             if to > ticket.position:
-                self._move(ticket, to, "climb", "changed", self.now)
+                self._move(ticket, to, "climb", "merged" if raised else "changed", self.now)
             elif ticket.current.acknowledged is not None:
                 # The acknowledgement that was given stands; the time at the tier is the new severity's.
                 self._stop(ticket, "tier_time", "cancelled")

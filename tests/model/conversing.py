@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.model import world
 from tests.model.things import NEXT_STATUS, OPEN, No, Ticket
 
 
@@ -10,18 +11,24 @@ class Conversing:
 
     def say(self: Any, ticket: Ticket, kind: str, person: str, then: str | None = None) -> None:
         """Reply, note or update, and set the status that goes with it."""
-        requester = person == "carla"
+        requester = person in world.OUTSIDE
         if requester and kind != "replied":
             raise No("NotAllowed")
+        if ticket.merged_into is not None and not requester:
+            raise No("Merged")
+        ticket = self.surviving(ticket)
         public = kind in ("replied", "updated")
         following = then or self._status_after(ticket, public=public, requester=requester) or ticket.status
         self._speak(ticket, following, person, public=public)
         self._event(ticket, kind, person, from_requester=requester)
         old = ticket.status
-        if public and not requester:
-            self._mail(ticket, "ticket.updated" if kind == "updated" else "ticket.answered", "carla")
+        if public and person != ticket.requester:
+            kind_of_mail = "ticket.updated" if kind == "updated" else "ticket.answered"
+            self._mail(ticket, kind_of_mail, ticket.requester)
         if public and requester and ticket.owner is not None:
             self._mail(ticket, "ticket.replied", ticket.owner)
+        if kind == "updated":
+            self._happened(ticket, "updated", person)
         if following != old:
             self._write_status(ticket, following, person, with_answer=public and not requester)
         if public:
@@ -38,7 +45,7 @@ class Conversing:
     def _speak(self: Any, ticket: Ticket, following: str, person: str, *, public: bool) -> None:
         """Note when each side last spoke, unless the status that is to follow is refused."""
         before = ticket.last_answer, ticket.last_requester
-        if public and person == "carla":
+        if public and person in world.OUTSIDE:
             ticket.last_requester = self.now
         elif public:
             ticket.last_answer = self.now
@@ -78,10 +85,12 @@ class Conversing:
     def _set_status_refusals(self: Any, ticket: Ticket, status: str, person: str | None) -> None:
         if status == ticket.status or person is None:
             return
-        if person == "carla":
+        if person in world.OUTSIDE:
             allowed = {"open": ("waiting", "resolved", "closed"), "resolved": OPEN}
             if ticket.status not in allowed.get(status, ()):
                 raise No("Refused")
+        if ticket.merged_into is not None:
+            raise No("Conflict")
         if status not in NEXT_STATUS[ticket.status]:
             raise No("Refused")
         if status == "waiting":
@@ -97,9 +106,11 @@ class Conversing:
         reopened = not ticket.is_open and status in OPEN
         self._event(ticket, "status_changed", person, to=status, reopened=reopened, **{"from": ticket.status})
         done = ticket.is_open and status not in OPEN
-        if done and person != "carla" and not with_answer:
-            self._mail(ticket, "ticket.resolved", "carla")
+        if done and person not in world.OUTSIDE and not with_answer:
+            self._mail(ticket, "ticket.resolved", ticket.requester)
         ticket.status = status
+        if reopened or not ticket.is_open:
+            self._happened(ticket, "reopened" if reopened else "finished", person)
 
     def _status_changed(self: Any, ticket: Ticket, old: str) -> None:
         if not ticket.is_open:
@@ -112,7 +123,7 @@ class Conversing:
             self._reopen(ticket)
         else:
             for kind in ("resolution", "tier_time"):
-                if ticket.stands_still:
+                if ticket.stands_still(kind):
                     self._pause(ticket, kind)
                 else:
                     self._resume(ticket, kind)
@@ -146,9 +157,9 @@ class Conversing:
         self._promise(ticket, "stakeholder_update", self.now)
 
     def assign(self: Any, ticket: Ticket, person: str | None, by: str) -> None:
-        if by == "carla":
+        if by in world.OUTSIDE:
             raise No("NotAllowed")
-        if person == "carla":
+        if person in world.OUTSIDE:
             raise No("Refused")
         self._assign(ticket, person, by)
 

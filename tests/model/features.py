@@ -12,5 +12,6 @@ def _has(module: str, name: str) -> bool:
 
 CONSULT = _has("escalation.operations", "consult")
 SEND_BACK = _has("escalation.operations", "send_back")
+JOINING = _has("tickets.operations", "merge_tickets") and _has("tickets.operations", "link_to_incident")
 # Letters to a lead, an owner or somebody who was asked go on to the next person when they are dead.
 LETTERS_GO_ON = _has("escalation.operations.dead_letters", "_stand_in")

@@ -33,6 +33,8 @@ def _verb(name: str, *ranges: int) -> st.SearchStrategy[Step]:
 
 _TICKET = MOST_TICKETS - 1
 _PERSON = len(WORKERS) - 1
+# From here on a link is made to whatever ticket comes, incident or not.
+_CARELESS = 4
 VERBS: dict[str, tuple[int, tuple[int, ...]]] = {
     # name: (how often, the greatest value of each number)
     "nothing": (1, ()),
@@ -71,6 +73,17 @@ if features.SEND_BACK:
     VERBS["answer"] = (2, (_TICKET, _PERSON, 3))
 
 
+if features.JOINING:
+    VERBS["merge"] = (3, (_TICKET, _TICKET, 5, _PERSON))
+    VERBS["declare"] = (1, (_TICKET, _PERSON))
+    VERBS["link"] = (5, (_TICKET, _TICKET, 5, _PERSON))
+    VERBS["unlink"] = (3, (_TICKET, 2, _PERSON))
+    VERBS["incident"] = (5, (_TICKET, 6, _PERSON))
+
+
+_LINKED = st.just(("link", 0, 1, 0, 0))
+
+
 @dataclass(frozen=True)
 class History:
     """A beginning, the form each path has, and what happens."""
@@ -88,11 +101,14 @@ def histories(least: int = 14, most: int = 32) -> st.SearchStrategy[History]:
     """Draw a history; a step shrinks away by becoming "nothing"."""
     step = st.one_of([_verb(name, *ranges) for name, (often, ranges) in VERBS.items() for _ in range(often)])
     opening = _verb("open", *VERBS["open"][1])
+    alone = st.tuples(opening)
+    # Every other history begins with an incident and what is linked to it: chance alone seldom brings both about.
+    first = st.one_of(alone, st.tuples(opening, opening, _LINKED)) if features.JOINING else alone
     return st.builds(
-        lambda beginning, variants, first, rest: History(beginning, variants, (first, *rest)),
+        lambda beginning, variants, first, rest: History(beginning, variants, (*first, *rest)),
         st.integers(0, len(world.BEGINNINGS) - 1),
         st.tuples(*(st.one_of(st.just(0), st.integers(0, world.VARIANTS - 1)) for _ in world.PATHS)),
-        opening,
+        first,
         st.lists(step, min_size=least, max_size=most),
     )
 
@@ -223,8 +239,9 @@ class Play:
 
     def _say(self, number: int, kind: str, person: str, then: str | None) -> Iterator[Any]:
         ticket = self._ticket(number)
-        if ticket is None or (then is not None and (not ticket.is_open or person == "carla")):
+        if ticket is None or (then is not None and (not ticket.is_open or person in world.OUTSIDE)):
             return
+        person = self._insider(ticket, person)
         yield (
             f"ticket {ticket.number}: {kind} by {person}" + (f", then {then}" if then else ""),
             lambda: self.model.say(ticket, kind, person, then),
@@ -251,7 +268,7 @@ class Play:
         if ticket is None:
             return
         wanted = ("open", "hold", "waiting", "resolved", "closed")[status]
-        person = ("piet", "carla")[by]
+        person = self._insider(ticket, ("piet", "carla")[by])
         yield (
             f"ticket {ticket.number}: {person} sets it {wanted}",
             lambda: self.model.set_status(ticket, wanted, person),
@@ -365,6 +382,11 @@ class Play:
         )
 
     @staticmethod
+    def _insider(ticket: Ticket, person: str) -> str:
+        """Return the person, and of those outside the one whose ticket it is: another one does not reach it."""
+        return ticket.requester if person in world.OUTSIDE else person
+
+    @staticmethod
     def _seen(ticket: Ticket, stale: int) -> int:
         """Return the seq that somebody saw: now and then the one before."""
         return ticket.seq - 1 if stale == 1 and ticket.seq else ticket.seq
@@ -388,6 +410,102 @@ class Play:
             lambda: self.model.answer_wish(ticket, "lena", grant=not decline),
             lambda: self.real.answer_wish(self.model.now, ticket.number, "lena", grant=not decline),
         )
+
+    # --- tickets that belong together -------------------------------------------------------------------------------
+
+    def _merge(self, number: int, first: int, how: int, person: int) -> Iterator[Any]:
+        """Merge one ticket or two (`how` is odd), mostly what can be merged; where there is none one is opened."""
+        who = WORKERS[person]
+        if how >= _CARELESS:
+            survivor, losers = self._ticket(number), self._some(first, how % 2)
+        else:
+            if sum(ticket.is_open for ticket in self.model.tickets) < 2:
+                yield from self._open(first % 4, number % len(SERVICES), 0)
+            alive = [ticket for ticket in self.model.tickets if ticket.is_open]
+            survivor = alive[number % len(alive)] if alive else None
+            others = [
+                t for t in self.model.tickets if t is not survivor and not (t.is_major or t.merged_into)
+            ]
+            losers = [others[(first + n) % len(others)] for n in range(how % 2 + 1)] if others else []
+        if survivor is None or not losers:
+            return
+        numbers = sorted({ticket.number for ticket in losers})
+        losers = [self.model.tickets[number] for number in numbers]
+        yield (
+            f"{who} merges {numbers} into ticket {survivor.number}",
+            lambda: self.model.merge(losers, survivor, who),
+            lambda: self.real.merge(self.model.now, numbers, survivor.number, who),
+        )
+
+    def _declare(self, number: int, person: int) -> Iterator[Any]:
+        ticket, who = self._ticket(number), WORKERS[person]
+        if ticket is None:
+            return
+        yield (
+            f"ticket {ticket.number}: {who} declares it a major incident",
+            lambda: self.model.declare(ticket, who),
+            lambda: self.real.declare(self.model.now, ticket.number, who),
+        )
+
+    def _link(self, which: int, first: int, how: int, person: int) -> Iterator[Any]:
+        """Link one ticket or two (`how` is odd), mostly to an incident: where there is none, one is declared."""
+        if how < _CARELESS and not self._majors():
+            yield from self._declare(which, 0)
+        incident = self._ticket(which) if how >= _CARELESS else self._major(which)
+        if incident is None:
+            return
+        tickets, who = self._some(first, how % 2), WORKERS[person]
+        numbers = [ticket.number for ticket in tickets]
+        # What happens at the very instant it is linked, happens before.
+        self.model.now += SECOND
+        yield (
+            f"{who} links {numbers} to ticket {incident.number}",
+            lambda: self.model.link(tickets, incident, who),
+            lambda: self.real.link(self.model.now, numbers, incident.number, who),
+        )
+
+    def _unlink(self, first: int, careless: int, person: int) -> Iterator[Any]:
+        linked = [ticket for ticket in self.model.tickets if ticket.incident is not None]
+        tickets = self._some(first, 1) if careless > 1 or not linked else [linked[first % len(linked)]]
+        numbers, who = [ticket.number for ticket in tickets], WORKERS[person]
+        yield (
+            f"{who} unlinks {numbers}",
+            lambda: self.model.unlink(tickets, who),
+            lambda: self.real.unlink(self.model.now, numbers, who),
+        )
+
+    def _incident(self, which: int, what: int, person: int) -> Iterator[Any]:
+        """Update an incident, finish it, bring it back, or resolve what is linked to it."""
+        incident = self._major(which)
+        if incident is None:
+            return
+        match what:
+            case 0 | 1 | 2:
+                yield from self._say(incident.number, "updated", WORKERS[person], None)
+            case 3:
+                yield from self._say(incident.number, "updated", "piet", "resolved")
+            case 4 | 5:
+                yield from self._status(incident.number, 3 if incident.is_open else 0, 0)
+            case _:
+                who = WORKERS[person]
+                yield (
+                    f"{who} resolves what is linked to ticket {incident.number}",
+                    lambda: self.model.resolve_linked(incident, who),
+                    lambda: self.real.resolve_linked(self.model.now, incident.number, who),
+                )
+
+    def _majors(self) -> list[Ticket]:
+        return [ticket for ticket in self.model.tickets if ticket.is_major]
+
+    def _major(self, which: int) -> Ticket | None:
+        majors = self._majors()
+        return majors[which % len(majors)] if majors else None
+
+    def _some(self, first: int, more: int) -> list[Ticket]:
+        """Return one ticket, or it and the next one."""
+        tickets = self.model.tickets
+        numbers = {(first + n) % len(tickets) for n in range(more + 1)} if tickets else set()
+        return [tickets[number] for number in sorted(numbers)]
 
     # --- changes ----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from tests.model import world
 from tests.model.histories import History, Play
+from tests.model.joining_laws import JOINING_LAWS
 from tests.model.laws import LAWS
 from tests.model.model import Model
 from tests.model.real import Names, Real
@@ -32,7 +33,7 @@ def judge(names: Names, history: History, only: str | None = None) -> Verdict:
     verdict = Verdict()
     with transaction.atomic():
         play = Play(history, Model(world.BEGINNINGS[history.beginning]), Real(names))
-        laws = {name: law() for name, law in LAWS.items() if only in (None, name)}
+        laws = {name: law() for name, law in (LAWS | JOINING_LAWS).items() if only in (None, name)}
         for moment in play.run():
             verdict.applied[AGREE] += 1
             for name, law in laws.items():

@@ -11,9 +11,9 @@ from typing import Any
 from tests.model import world
 from tests.model.histories import SECOND, Moment, Play
 from tests.model.hours import ZERO
-from tests.model.looking import Look, View
+from tests.model.looking import Look, View, of_real
 from tests.model.plain import Row, outbox
-from tests.model.things import OPEN
+from tests.model.things import OPEN, PROMISES, TAKEN_OVER
 
 CHANGES = ("escalation.escalated", "escalation.told_again")
 BY_CLOCK = (
@@ -113,7 +113,13 @@ class AcknowledgedBeforeClaim(Law):
 
 
 class NoStepIsSilent(Law):
-    """Whenever a step begins, somebody is told at once, or it is a queue whose time runs."""
+    """Whenever a step begins, somebody is told at once, or it is a queue whose time runs.
+
+    While a major incident goes on for the ticket nobody is told; who was to be told by then is told when it is over.
+    """
+
+    def __init__(self) -> None:
+        self.untold: set[int] = set()
 
     def see(self, play: Play, moment: Moment) -> Iterator[str]:
         for number, view in enumerate(moment.after.tickets):
@@ -123,6 +129,10 @@ class NoStepIsSilent(Law):
                 continue
             step = step_of(view)
             seq = view["standing"]["seq"]
+            if view["standing"]["suspended"]:
+                self.untold |= {number} if begun and step.lists else set()
+                continue
+            yield from self._runs_on(number, view, events)
             if begun:
                 self.applied += 1
                 told = [
@@ -140,6 +150,14 @@ class NoStepIsSilent(Law):
             if step.lists and "acknowledge" in view["clocks"] and "next_telling" not in view["clocks"]:
                 yield f"ticket {number} waits to be acknowledged at {step.name}, and nobody else will be told"
 
+    def _runs_on(self, number: int, view: View, events: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
+        if number not in self.untold:
+            return
+        self.untold.discard(number)
+        taken = view["escalations"][-1]["acknowledged"][0] is not None
+        if step_of(view).lists and not taken and "escalation.told" not in (kind for kind, _ in events):
+            yield f"ticket {number} runs on, and nobody has been told"
+
     @staticmethod
     def _written(number: int, data: dict[str, Any], moment: Moment) -> Iterator[str]:
         there = {
@@ -154,7 +172,8 @@ class NoStepIsSilent(Law):
 class AClockAndANextPerson(Law):
     """Every open ticket, waiting or not, has a running clock, and when it has run out somebody is told.
 
-    It holds where the matrix gives a step time to work; the linter names the steps that have none.
+    It holds where the matrix gives a step time to work; the linter names the steps that have none. The clocks of one
+    for which a major incident goes on may stand still: the incident, which is open, has them.
     """
 
     def see(self, play: Play, moment: Moment) -> Iterator[str]:
@@ -165,7 +184,7 @@ class AClockAndANextPerson(Law):
                 continue
             self.applied += 1
             running = [c for c in view["clocks"].values() if c["state"] == "running"]
-            if not running:
+            if not running and not view["standing"]["suspended"]:
                 yield f"ticket {number} is {view['ticket']['status']} and has no running clock"
                 continue
             dues = [c["due"] for kind, c in view["clocks"].items() if c["due"] and kind != "next_telling"]
@@ -175,10 +194,17 @@ class AClockAndANextPerson(Law):
                 yield f"ticket {number} waits, and nobody is reminded of it"
 
     def end(self, play: Play) -> Iterator[str]:
-        """Let time run for each open ticket until somebody hears of it."""
-        for number, view in enumerate(play.look.tickets):
-            if view["ticket"]["status"] in OPEN:
+        """Let time run for each open ticket until somebody hears of it; what is linked waits for its incident."""
+        play.model.now += SECOND
+        play.real.tick(play.model.now)
+        views = of_real(play.real)
+        for number, view in enumerate(views):
+            if view["ticket"]["status"] not in OPEN:
+                continue
+            if not view["standing"]["suspended"]:
                 yield from self._until_told(play, number)
+            elif views[view["ticket"]["incident"]]["ticket"]["status"] not in OPEN:
+                yield f"ticket {number} stands still for an incident that is over"
 
     @staticmethod
     def _until_told(play: Play, number: int) -> Iterator[str]:
@@ -225,6 +251,11 @@ class OneStepPerClaim(Law):
             over = {kind for kind, clock in dues.items() if clock["due"] <= moment.now}
             self.applied += len(over) > 1
             after = moment.after.tickets[number]
+            if view["standing"]["suspended"] or moment.after.tickets[number]["standing"]["suspended"]:
+                # What the incident takes over is not due, and what happened on it is carried before this claim.
+                if changes and moment.after.tickets[number]["standing"]["suspended"]:
+                    yield f"ticket {number} makes a step though an incident goes on for it"
+                continue
             left = {k for k in over if after["clocks"].get(k, {}).get("fires") == dues[k]["fires"]}
             if left:
                 yield f"ticket {number}: {left} were due and are not spent"
@@ -285,7 +316,7 @@ class PausesConserveTheBudget(Law):
 
     def see(self, play: Play, moment: Moment) -> Iterator[str]:
         for number, view in enumerate(moment.after.tickets):
-            for kind in ("resolution", "tier_time"):
+            for kind in ("resolution", *TAKEN_OVER):
                 clock = view["clocks"].get(kind)
                 if clock is None or (moment.before.tickets[number : number + 1] or [{}])[0] == view:
                     continue
@@ -333,7 +364,9 @@ class EditsMoveNoClock(Law):
             for kind, clock in view["clocks"].items():
                 before = was["clocks"].get(kind) if was is not None else None
                 resumed = any(end is not None for _, end in clock["pauses"])
-                if resumed or (before is not None and before["started"] == clock["started"]):
+                # A survivor goes on with a promise as it was made.
+                taken_over = kind in PROMISES and "merged" in (k for k, _ in events)
+                if resumed or taken_over or (before is not None and before["started"] == clock["started"]):
                     continue
                 name, version = clock["calendar"]
                 if kind != "next_telling" and version != play.model.calendars[name].number:

@@ -34,8 +34,11 @@ def of_model(model: Model) -> list[View]:
                 ),
                 "tier_due": t.clocks["tier_time"].due if "tier_time" in t.clocks else None,
                 "unacknowledged_since": t.clocks["acknowledge"].started
-                if "acknowledge" in t.clocks
+                if "acknowledge" in t.clocks and t.clocks["acknowledge"].state == "running"
                 else None,
+                "merged_into": t.merged_into.number if t.merged_into is not None else None,
+                "is_major": t.is_major,
+                "incident": t.incident.number if t.incident is not None else None,
             },
             "standing": {
                 "path": (t.path.name, t.path.number),
@@ -45,6 +48,7 @@ def of_model(model: Model) -> list[View]:
                 "round": t.round,
                 "declined": tuple(t.declined),
                 "falls": t.falls,
+                "suspended": t.suspended,
                 "automatic": t.automatic,
                 "allowances": t.allowances,
             },
@@ -129,6 +133,9 @@ def of_real(real: Real) -> list[View]:
                     "next_due": t.next_due_at,
                     "tier_due": t.tier_due_at,
                     "unacknowledged_since": t.unacknowledged_since,
+                    "merged_into": real.number(t.merged_into_id),
+                    "is_major": t.is_major,
+                    "incident": real.number(t.incident_id),
                 },
                 "standing": {
                     "path": names.path(s.version_id),
@@ -138,6 +145,7 @@ def of_real(real: Real) -> list[View]:
                     "round": s.round,
                     "declined": tuple(names.contact(contact) for contact in s.declined),
                     "falls": s.falls,
+                    "suspended": s.suspended_at is not None,
                     "automatic": s.automatic_steps,
                     "allowances": s.allowances,
                 },

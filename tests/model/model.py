@@ -14,15 +14,19 @@ from tests.model.by_hand import ByHand
 from tests.model.changing import Changing
 from tests.model.conversing import Conversing
 from tests.model.hours import Opening
+from tests.model.incidents import Incidents
+from tests.model.merging import Merging
 from tests.model.telling import Telling
 from tests.model.things import (
     ADMINS,
     ATTEMPTS,
     STEP_CLOCKS,
+    TAKEN_OVER,
     CalendarVersion,
     Clock,
     Escalation,
     Message,
+    News,
     No,
     PathVersion,
     Ticket,
@@ -31,7 +35,7 @@ from tests.model.ticking import Ticking
 from tests.model.world import StepDef
 
 
-class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
+class Model(Asking, ByHand, Changing, Conversing, Incidents, Merging, Telling, Ticking):
     """All tickets, the present rules, the outbox, and the time."""
 
     def __init__(self, begin: dt.datetime) -> None:
@@ -42,6 +46,7 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
         self.outbox: list[Message] = []
         self.off: set[str] = set(world.SWITCHED_OFF)
         self.failing: set[str] = set()
+        self.news: list[News] = []
         self.calendars: dict[str, CalendarVersion] = {
             name: CalendarVersion(name, 1, Opening(forms[0])) for name, forms in world.CALENDARS.items()
         }
@@ -137,6 +142,7 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
         self._stop(ticket, kind, "cancelled")
         clock = Clock(
             kind=kind,
+            ticket=ticket,
             calendar=calendar,
             path=ticket.path,
             budget=budget,
@@ -162,7 +168,10 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
 
     def _pause(self, ticket: Ticket, kind: str) -> None:
         clock = ticket.clocks.get(kind)
-        if clock is None or clock.state != "running" or (clock.due is not None and clock.due <= self.now):
+        if clock is None or clock.state != "running":
+            return
+        taken_over = kind in TAKEN_OVER and ticket.suspended
+        if clock.due is not None and clock.due <= self.now and not taken_over:
             return  # what was missed before the pause stays missed
         clock.use_until(self.now)
         clock.state, clock.due, clock.warn = "paused", None, None
@@ -196,7 +205,7 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
         if budget is None:
             return
         self._start(ticket, kind, budget, since, self._for_promise(ticket), round=missed)
-        if kind == "resolution" and ticket.stands_still:
+        if ticket.stands_still(kind):
             self._pause(ticket, kind)
 
     # --- paths and steps --------------------------------------------------------------------------------------------
@@ -332,7 +341,7 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
         work = ticket.step.work(ticket.severity)
         if work is not None:
             self._start(ticket, "tier_time", work, begin, self._for_step(ticket), seq=ticket.seq)
-            if ticket.stands_still:
+            if ticket.stands_still("tier_time"):
                 self._pause(ticket, "tier_time")
 
     def _begin(self, ticket: Ticket, begin: dt.datetime) -> None:
@@ -342,11 +351,16 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
         if acknowledge is not None:
             self._start(ticket, "acknowledge", acknowledge, begin, self._for_step(ticket), seq=ticket.seq)
         if not step.lists:
+            self._hold_still(ticket)
             return
-        if acknowledge is not None or step.rounds > 1 or step.in_turn:
+        # While an incident goes on for the ticket nobody is told: it waits for that, whatever the step's rounds.
+        if acknowledge is not None or step.rounds > 1 or step.in_turn or ticket.suspended:
             self._start(
                 ticket, "next_telling", step.wait * world.MIN, begin, self._for_step(ticket), seq=ticket.seq
             )
+        if ticket.suspended:
+            self._hold_still(ticket)
+            return
         self._tell(ticket, begins=True, since=begin)
 
     # --- acknowledging ----------------------------------------------------------------------------------------------
@@ -384,7 +398,7 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
         """Take an answer, a note or a taking by those of the step for an acknowledgement."""
         if (
             person is None
-            or person == "carla"
+            or person in world.OUTSIDE
             or ticket.current.acknowledged is not None
             or not ticket.is_open
             or not self.may_acknowledge(ticket, person)
@@ -420,17 +434,19 @@ class Model(Asking, ByHand, Changing, Conversing, Telling, Ticking):
         ticket.declined.append(contact)
         person = contact if contact in world.PEOPLE else None
         self._event(ticket, "escalation.passed_on", person, seq=ticket.seq, contact=contact)
-        self._tell(ticket, since=self.now)
+        if not ticket.suspended:
+            self._tell(ticket, since=self.now)
 
     # --- what people do ---------------------------------------------------------------------------------------------
 
     def open(self, severity: int, service: str | None, category: str | None) -> Ticket:
         ticket = Ticket(len(self.tickets), severity, service, category, self.now, last_requester=self.now)
+        ticket.requester = world.REQUESTERS[ticket.number % len(world.REQUESTERS)]
         team = world.SERVICES[service][0] if service else None
         ticket.team = team if team is not None and world.TEAMS[team] == 1 else None
         self.tickets.append(ticket)
         self._event(ticket, "opened", severity=severity, team=ticket.team)
-        self._mail(ticket, "ticket.opened", "carla")
+        self._mail(ticket, "ticket.opened", ticket.requester)
         self._enter(ticket)
         for kind in ("first_response", "resolution", "stakeholder_update"):
             self._promise(ticket, kind, self.now)

@@ -64,13 +64,29 @@ _KEPT: dict[str, tuple[str, ...]] = {
     "escalation.question_passed": ("seq", "to"),
     "escalation.question_unanswered": ("seq",),
     "escalation.question_answered": ("seq",),
+    "declared_major": (),
+    "escalation.suspended": ("incident",),
+    "escalation.resumed": ("incident",),
+    "escalation.incident_updated": ("incident", "clock"),
     "escalation.dead_letter": ("contact", "next", "seq"),
 }
+
+
+JOINING = (
+    "merged",
+    "linked",
+    "unlinked",
+    "escalation.suspended",
+    "escalation.resumed",
+    "escalation.incident_updated",
+)
 
 
 def facts_of(real: Any, kind: str, data: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     names = real.names
     facts = {key: data[key] for key in _KEPT.get(kind, sorted(data))}
+    if kind in JOINING:
+        return tuple(sorted((key, _numbers(real, value)) for key, value in facts.items()))
     if kind == "opened":
         facts["team"] = names.team(facts["team"])
     elif kind == "team_changed":
@@ -89,10 +105,15 @@ def facts_of(real: Any, kind: str, data: dict[str, Any]) -> tuple[tuple[str, Any
         facts["contacts"] = tuple(names.contact(pk) for pk in facts["contacts"])
     if "co_triggers" in facts:
         facts["co_triggers"] = tuple(facts["co_triggers"])
-    for key in _INSTANTS:
-        if facts.get(key) is not None:
-            facts[key] = dt.datetime.fromisoformat(facts[key])
-    return tuple(sorted(facts.items()))
+    instants = {key: dt.datetime.fromisoformat(facts[key]) for key in _INSTANTS if facts.get(key) is not None}
+    return tuple(sorted({**facts, **instants}.items()))
+
+
+def _numbers(real: Any, value: Any) -> Any:
+    """Return what is said about other tickets with their numbers in place of their ids."""
+    if isinstance(value, list):
+        return tuple(real.number(pk) for pk in value)
+    return value if isinstance(value, bool | str) else real.number(value)
 
 
 def outbox(real: Any, key: str = "") -> list[Row]:

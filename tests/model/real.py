@@ -34,6 +34,7 @@ from escalation.operations import (
     request_escalation,
 )
 from escalation.operations.dead_letters import handle_dead_letters
+from escalation.operations.incidents import follow_incidents
 from notifications import channels
 from notifications.channels import Envelope, Failed, FailedForGood
 from notifications.engine import claim, deliver
@@ -50,10 +51,15 @@ from tickets.operations import (
     add_reply,
     assign_ticket,
     change_status,
+    declare_major,
+    link_to_incident,
+    merge_tickets,
     open_ticket,
     post_update,
+    resolve_linked,
     set_details,
     set_severity,
+    unlink_from_incident,
 )
 
 # Later than every retry: whatever is pending goes out.
@@ -228,6 +234,13 @@ class Real:
     def person(self, name: str | None) -> User | None:
         return self.names.people[name] if name is not None else None
 
+    def requester(self, number: int) -> User:
+        return self.names.people[world.REQUESTERS[number % len(world.REQUESTERS)]]
+
+    def number(self, pk: int | None) -> int | None:
+        """Return which ticket of the history an id is."""
+        return self.tickets.index(pk) if pk is not None else None
+
     def contact(self, name: str) -> Contact:
         if name in self.names.contacts:
             return self.names.contacts[name]
@@ -235,7 +248,7 @@ class Real:
 
     def open(self, now: dt.datetime, severity: int, service: str | None, category: str | None) -> None:
         draft = Draft(
-            requester=self.names.people["carla"],
+            requester=self.requester(len(self.tickets)),
             subject="VPN drops",
             body="It drops.",
             severity=severity,
@@ -320,7 +333,7 @@ class Real:
     def wish(self, now: dt.datetime, number: int) -> str | None:
         return self.attempt(
             lambda: request_escalation(
-                ticket_id=self.tickets[number], actor=self.names.people["carla"], reason="Please.", now=now
+                ticket_id=self.tickets[number], actor=self.requester(number), reason="Please.", now=now
             )
         )
 
@@ -395,6 +408,43 @@ class Real:
             )
         )
 
+    def merge(self, now: dt.datetime, losers: Sequence[int], survivor: int, person: str) -> str | None:
+        return self.attempt(
+            lambda: merge_tickets(
+                loser_ids=[self.tickets[number] for number in losers],
+                survivor_id=self.tickets[survivor],
+                actor=self.person(person),
+                now=now,
+            )
+        )
+
+    def declare(self, now: dt.datetime, number: int, person: str) -> str | None:
+        return self.attempt(
+            lambda: declare_major(ticket_id=self.tickets[number], actor=self.person(person), now=now)
+        )
+
+    def link(self, now: dt.datetime, numbers: Sequence[int], incident: int, person: str) -> str | None:
+        return self.attempt(
+            lambda: link_to_incident(
+                ticket_ids=[self.tickets[number] for number in numbers],
+                incident_id=self.tickets[incident],
+                actor=self.person(person),
+                now=now,
+            )
+        )
+
+    def unlink(self, now: dt.datetime, numbers: Sequence[int], person: str) -> str | None:
+        return self.attempt(
+            lambda: unlink_from_incident(
+                ticket_ids=[self.tickets[number] for number in numbers], actor=self.person(person), now=now
+            )
+        )
+
+    def resolve_linked(self, now: dt.datetime, incident: int, person: str) -> str | None:
+        return self.attempt(
+            lambda: resolve_linked(incident_id=self.tickets[incident], actor=self.person(person), now=now)
+        )
+
     def publish(self, now: dt.datetime, number: int, variant: int) -> None:
         spec = spec_of(self.names, world.path_variant(number, variant))
         publish_path(path_id=self.names.paths[number], spec=spec, actor=self.names.people["ada"], now=now)
@@ -417,6 +467,7 @@ class Real:
         """Tick; `parts` are batches of tickets that go first, as other workers would take them."""
         if parts:
             # Every worker's tick begins with them.
+            follow_incidents(now=now)
             handle_dead_letters(now=now)
         for part in parts:
             tick(now=now, only=[self.tickets[number] for number in part])

@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 
 from tests.model import world
+from tests.model.hours import ZERO
 from tests.model.things import ADMINS, Message, Ticket
 from tests.model.world import EntryDef, StepDef
 
@@ -105,6 +106,8 @@ class Telling:
             clock.round = 1 if begins else clock.round + number - ticket.round
             clock.budget = ticket.step.wait * world.MIN
             clock.started, clock.recorded = since, self.now
+            # The next wait is a whole one, however long an incident let the last one stand still.
+            clock.used, clock.pauses = ZERO, []
             clock.run_from(since)
         ticket.round = number
         for contact in contacts:

@@ -88,6 +88,18 @@ def test_every_outbox_row_ends_in_a_final_state(request: pytest.FixtureRequest) 
     hold(request, "every outbox row ends")
 
 
+def test_a_merged_ticket_is_at_rest_and_its_survivor_takes_over(request: pytest.FixtureRequest) -> None:
+    hold(request, "merged tickets rest, survivors take over")
+
+
+def test_a_linked_ticket_stands_still_while_its_incident_goes_on(request: pytest.FixtureRequest) -> None:
+    hold(request, "linked tickets stand still")
+
+
+def test_an_update_of_an_incident_reaches_every_requester_once(request: pytest.FixtureRequest) -> None:
+    hold(request, "an update reaches every requester once")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(-(-MANY // OF_A_CHUNK)))
 def test_every_law_holds_on_many_more_histories(names: Names, chunk: int) -> None:

@@ -11,6 +11,8 @@ from tests.model.world import PathDef, StepDef
 SECONDS = dt.timedelta(seconds=1)
 PUNCTUAL = 60 * SECONDS
 STEP_CLOCKS = ("tier_time", "acknowledge", "next_telling")
+# What a major incident takes over from a ticket that is linked to it.
+TAKEN_OVER = (*STEP_CLOCKS, "stakeholder_update")
 PROMISES = world.PROMISES
 WARNING = (*PROMISES, "tier_time")
 # When clocks are due at the same instant, the one that says most about why.
@@ -71,6 +73,7 @@ class Clock:
     """One deadline: budget, what is used of it, and since when it runs (None: it stands still)."""
 
     kind: str
+    ticket: "Ticket"
     calendar: CalendarVersion
     path: PathVersion
     budget: dt.timedelta
@@ -98,7 +101,7 @@ class Clock:
         self.state, self.since = "running", at
         self.due = hours.after(at, max(self.budget - self.used, ZERO))
         self.warn = None
-        share = self.budget * (self.path.content.warn_percent / 100) - self.used
+        share = self.budget * (self.ticket.path.content.warn_percent / 100) - self.used
         if self.kind in WARNING and self.warned is None and share > ZERO:
             warn = hours.after(at, share)
             self.warn = warn if warn < self.due else None
@@ -160,6 +163,16 @@ class Wish:
     state: str = "open"
 
 
+@dataclass(frozen=True)
+class News:
+    """What happened on a major incident, and when: the engine carries it to the tickets that are linked."""
+
+    incident: "Ticket"
+    what: str
+    at: dt.datetime
+    author: str | None
+
+
 class No(Exception):
     """Say that a verb is declined, by the name of the refusal."""
 
@@ -188,6 +201,13 @@ class Ticket:
     tier: int = 1
     team: str | None = None
     owner: str | None = None
+    requester: str = ""
+    merged_into: "Ticket | None" = None
+    is_major: bool = False
+    incident: "Ticket | None" = None
+    linked: dt.datetime | None = None
+    # The incident goes on for it.
+    suspended: bool = False
     last_answer: dt.datetime | None = None
     last_requester: dt.datetime | None = None
     path: PathVersion = None  # type: ignore[assignment]
@@ -222,10 +242,12 @@ class Ticket:
     def is_waiting(self) -> bool:
         return self.status in ("waiting", "hold")
 
-    @property
-    def stands_still(self) -> bool:
-        """Tell whether resolution and tier_time are paused by the status."""
-        return self.status == "waiting" or (self.status == "hold" and self.path.content.hold_pauses)
+    def stands_still(self, kind: str) -> bool:
+        """Tell whether a clock of this kind is paused, by the status or by the incident that goes on for the ticket."""
+        if kind in TAKEN_OVER and self.suspended:
+            return True
+        waits = self.status == "waiting" or (self.status == "hold" and self.path.content.hold_pauses)
+        return waits and kind in ("resolution", "tier_time")
 
     @property
     def at_top(self) -> bool:

@@ -13,7 +13,8 @@ class Ticking:
     """A part of the model; what `self` offers besides stands in model.py."""
 
     def tick(self: Any) -> None:
-        """Draw the consequences of dead letters, then decide all that is due, at most one step per ticket."""
+        """Carry news of incidents, then draw the consequences of dead letters, then decide all that is due."""
+        self._carry_news()
         self._dead_letters()
         for ticket in self.tickets:
             dues = [
@@ -28,7 +29,9 @@ class Ticking:
                 self._claim(ticket, dues)
 
     def _claim(self: Any, ticket: Ticket, dues: list[Clock]) -> None:
-        above = ticket.path.step(ticket.position + 1) if not ticket.at_top else None
+        # While an incident goes on for the ticket there is nowhere to climb: the incident climbs.
+        still = ticket.at_top or ticket.suspended
+        above = ticket.path.step(ticket.position + 1) if not still else None
         owner = ticket.owner
         over = [clock for clock in dues if clock.due is not None and clock.due <= self.now]
         causes: list[Clock] = []
@@ -51,6 +54,9 @@ class Ticking:
                 self._stop(ticket, "follow_up", "fired")
                 self._event(ticket, "escalation.followed_up", **{"from": ticket.status})
                 pages.append(("escalation.owner", owner or "lead"))
+                continue
+            if clock.kind == "resolution" and ticket.suspended:
+                self._stop(ticket, clock.kind, "fired")
                 continue
             page = self._overdue(ticket, clock, above, owner)
             if page is None:
@@ -131,7 +137,8 @@ class Ticking:
         for clock in dues:
             if clock.warn is None or clock.warned is not None or clock.warn > self.now or clock.due is None:
                 continue
-            sent = clock.due > self.now and owner is not None
+            for_the_record = clock.kind == "resolution" and ticket.suspended
+            sent = clock.due > self.now and owner is not None and not for_the_record
             clock.warned = self.now
             self._event(ticket, "escalation.warned", clock=clock.kind, due_at=clock.due, sent=sent)
             if sent:
@@ -166,6 +173,8 @@ class Ticking:
             letter.handled = True
             ticket = letter.ticket
             if letter.seq != ticket.seq or ticket.current.acknowledged is not None or not ticket.is_open:
+                continue
+            if ticket.suspended:
                 continue
             assert letter.contact is not None
             assert letter.round is not None

@@ -14,6 +14,7 @@ SEVERITIES = (1, 2, 3, 4)
 # Person -> (role, teams they belong to, teams they lead).
 PEOPLE: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "carla": ("requester", (), ()),
+    "dora": ("requester", (), ()),
     "piet": ("agent", ("desk",), ()),
     "aisha": ("agent", ("network",), ()),
     "tomas": ("agent", ("core",), ()),
@@ -23,6 +24,9 @@ PEOPLE: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "ada": ("admin", (), ()),
 }
 LEADS = frozenset({"lena", "ilse", "ada"})
+# Who asks for help, by turns: tickets with even numbers are the first's.
+REQUESTERS = ("carla", "dora")
+OUTSIDE = frozenset(REQUESTERS)
 TEAMS: Mapping[str, int] = {"desk": 1, "network": 2, "core": 3, "board": 4}
 LEAD_OF = {team: person for person, (_, _, led) in PEOPLE.items() for team in led}
 

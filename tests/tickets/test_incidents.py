@@ -224,3 +224,18 @@ def test_the_database_keeps_links_whole(values: dict[str, object], constraint: s
 
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         Ticket.objects.filter(pk=child.pk).update(**changed)
+
+
+def test_the_database_links_tickets_to_major_incidents_only(house: House) -> None:
+    parent, child, ordinary = incident(house), house.open(), house.open()
+    link(house, parent, child)
+
+    for ticket, values in (
+        (ordinary, {"incident": child}),
+        (child, {"incident": ordinary}),
+        (parent, {"is_major": False}),
+    ):
+        with pytest.raises(IntegrityError, match="ticket_incident_is_major"), transaction.atomic():
+            Ticket.objects.filter(pk=ticket.pk).update(**values)
+    unlink_from_incident(ticket_ids=[child.pk], actor=house.agent, now=house.now + 2 * MIN)
+    assert Ticket.objects.filter(pk=parent.pk).update(is_major=False) == 1

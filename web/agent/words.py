@@ -312,8 +312,10 @@ def _resumed(event: Event, names: Names) -> Words:
 
 
 def _incident_updated(event: Event, names: Names) -> Words:
-    kept = _clock(event.data.get("clock"))
-    return "speakerphone", f"counted the update of #{event.data.get('incident')} as {kept}", "good"
+    incident, clock = event.data.get("incident"), event.data.get("clock")
+    if clock is None:
+        return "speakerphone", f"passed the update of #{incident} on to the requester", ""
+    return "speakerphone", f"counted the update of #{incident} as {_clock(clock)}", "good"
 
 
 def _set_aside(event: Event, names: Names) -> Words:
