@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Field, QuerySet
+from django.db.models import BooleanField, F, Field, Func, QuerySet
 from django.db.models.expressions import RawSQL
 
 
@@ -22,6 +22,14 @@ def blank(name: str, field: "Field[Any, Any]") -> RawSQL:
     It goes to the database as it is: an aware instant, a number, a text.
     """
     return RawSQL("%s", [Blank(name)], output_field=field)
+
+
+def is_any(column: str, name: str) -> Func:
+    """Return the condition that a column's value is in a list given by name when the statement runs."""
+    place = blank(name, Field())
+    return Func(
+        F(column), place, template="%(expressions)s", arg_joiner=" = ANY", output_field=BooleanField()
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,10 @@ class Visitors:
     def ask(self, visits: Sequence[Visit]) -> list[float]:
         """Ask for all of them, in their order, as many at once as there are connections; return milliseconds each."""
         waiting = list(reversed(visits))
+        for link in self.links:
+            # Anew: the web process closes a connection that has been idle for half a minute.
+            link.close()
+            link.connect()
         guard = threading.Lock()
 
         def one_after_another(link: http.client.HTTPConnection) -> list[float]:
