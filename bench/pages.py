@@ -6,15 +6,13 @@ at once. A round's ratio is one p95 by the other; what counts is the median over
 """
 
 import contextlib
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
-from types import TracebackType
-from typing import Self
 
 from bench.databases import clone, url_of
 from bench.measuring import Row, Size, median, percentile, rounded, spread
-from bench.web.server import web_server
+from bench.web.server import web_servers
 from bench.web.visiting import CONNECTIONS, Visit, Visitors
 from bench.worker import Worker
 
@@ -24,20 +22,19 @@ QUERIES = {"list": 10, "ticket": 14, "board": 10}
 # Who asks: the board is a lead's page, the others are an agent's.
 ASKER = {"list": "agent", "ticket": "agent", "board": "lead"}
 _ROUNDS, _ROUNDS_QUICK = 9, 3
-_REQUESTS, _REQUESTS_QUICK = 200, 48
-_TICKETS, _LONG, _ENTRIES = 120, 12, 25
-_AGENTS, _LEADS = 8, 4
-# Tickets that climb within the eight hours that the board shows, one each few minutes.
-_NEAR, _APART = 200, dt.timedelta(minutes=2)
+_REQUESTS, _REQUESTS_QUICK = 200, 28
+# How many tickets are looked at, besides one in ten whose conversation is that long.
+_TICKETS, _TICKETS_QUICK, _LONG = 400, 40, 25
+_WARMING = 16
 
 
 def run(size: Size) -> Row:
     """Measure the three pages and count their queries."""
-    with clone(size.open) as large, clone(size.small) as small, _Place(large) as full, _Place(small) as few:
-        queries = {page: full.most_queries(page) for page in ASKER}
+    requests = _REQUESTS_QUICK if size.quick else _REQUESTS
+    with _places(size) as (full, few):
         for place in (full, few):
             place.warm()
-        requests = _REQUESTS_QUICK if size.quick else _REQUESTS
+        queries = {page: full.most_queries(page) for page in ASKER}
         rounds = []
         for number in range(_ROUNDS_QUICK if size.quick else _ROUNDS):
             for place in (full, few):
@@ -93,34 +90,14 @@ def _turn(full: "_Place", few: "_Place", page: str, number: int, requests: int) 
     return took
 
 
+@dataclass(frozen=True)
 class _Place:
     """A web process on one database, with people who are signed in and what they ask for."""
 
-    def __init__(self, database: str) -> None:
-        self.database = database
-        self.stack = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            self.worker = stack.enter_context(Worker(url_of(self.database)))
-            self.worker.ask("bench.web.people.collect_static")
-            # A board with all its chips; nothing falls due while it is measured.
-            now = dt.datetime.now(dt.UTC)
-            soon = [((now + n * _APART).isoformat(), 1) for n in range(8, _NEAR + 8)]
-            self.worker.ask("bench.due.make_due", slices=soon, tidy=False)
-            self.sessions = self.worker.ask("bench.web.people.sign_in", agents=_AGENTS, leads=_LEADS)
-            self.addresses = self.worker.ask(
-                "bench.web.addresses.choose", count=_TICKETS, long=_LONG, entries=_ENTRIES
-            )
-            self.tick()
-            self.visitors = stack.enter_context(Visitors(stack.enter_context(web_server(self.database))))
-            self.stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stack.__exit__(kind, value, trace)
+    worker: Worker
+    sessions: dict[str, list[str]]
+    addresses: dict[str, list[list[str]]]
+    visitors: Visitors
 
     def tick(self) -> None:
         """Let the engines look alive: an alarm on each page of a lead is not what is measured."""
@@ -128,20 +105,45 @@ class _Place:
 
     def visits(self, page: str, role: str | None = None) -> list[Visit]:
         """Return what is asked for of a page, by people of a role in turn."""
-        sessions = cycle(self.sessions[role or ASKER[page]])
-        return [Visit(path, next(sessions), words) for path, words in self.addresses[page]]
+        sessions = self.sessions[role or ASKER.get(page, "agent")]
+        addresses = self.addresses[page]
+        # As many as there are people at least: the one address of the reference page is each person's.
+        wanted = max(len(addresses), len(sessions))
+        each = zip(cycle(addresses), cycle(sessions), strict=False)
+        return [Visit(path, session, words) for (path, words), session in islice(each, wanted)]
 
     def warm(self) -> None:
-        """Ask for everything once, and for everything plain from all threads."""
-        for page in ("reference", *ASKER):
-            self.visitors.warm(
-                self.visits(page)[:4] if page != "reference" else self.visits(page, "lead") * 4
-            )
-            self.visitors.ask(self.visits(page, "agent")[:40])
+        """Ask for some of everything, from all threads of the web process: it has been at work for a while then."""
+        reference = self.visits("reference")[0]
+        self.visitors.warm(
+            [visit for page in ASKER for visit in self.visits(page)[:_WARMING]] + [reference] * 8
+        )
 
     def most_queries(self, page: str) -> int:
         """Return the most queries that an agent or a lead costs with anything of this page, once it is warm."""
-        visits = [visit for role in ("agent", "lead") for visit in self.visits(page, role)[:40]]
-        for visit in visits[:1] + visits[-1:]:
-            self.visitors.count(visit)
-        return max(self.visitors.count(visit) for visit in visits)
+        return max(
+            self.visitors.count(visit) for role in ("agent", "lead") for visit in self.visits(page, role)[:40]
+        )
+
+
+@contextlib.contextmanager
+def _places(size: Size) -> Iterator[tuple[_Place, _Place]]:
+    """Have the full and the small place."""
+    with contextlib.ExitStack() as stack:
+        databases = [stack.enter_context(clone(tickets)) for tickets in (size.open, size.small)]
+        workers = [stack.enter_context(Worker(url_of(database))) for database in databases]
+        workers[0].ask("bench.web.people.collect_static")
+        tickets = _TICKETS_QUICK if size.quick else _TICKETS
+        # Both at once: a core for each.
+        for worker in workers:
+            worker.tell("bench.web.addresses.prepare", tickets=tickets, long=tickets // 10, entries=_LONG)
+        prepared = [worker.answer() for worker in workers]
+        places = [
+            _Place(worker, sessions, addresses, stack.enter_context(Visitors(port)))
+            for worker, (sessions, addresses), port in zip(
+                workers, prepared, stack.enter_context(web_servers(databases)), strict=True
+            )
+        ]
+        for place in places:
+            place.tick()
+        yield places[0], places[1]

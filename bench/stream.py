@@ -6,13 +6,13 @@ from itertools import cycle, islice
 from bench.databases import clone, url_of
 from bench.measuring import Row, Size, median, percentile
 from bench.web.browsers import Heard, listen
-from bench.web.server import web_server
+from bench.web.server import web_servers
 from bench.worker import Worker
 
 # The limit of DESIGN 7.
 P95_MS = 300
 BROWSERS = 200
-_COMMITS, _COMMITS_QUICK = 100, 12
+_COMMITS, _COMMITS_QUICK = 100, 10
 # Each with several tabs: fewer than the stream allows one person.
 _AGENTS = 40
 
@@ -29,7 +29,7 @@ def run(size: Size) -> Row:
             committed: float = worker.ask("bench.stream.reply", ticket_id=tickets[number])
             return committed
 
-        with web_server(database) as port:
+        with web_servers([database]) as (port,):
             heard = listen(port, list(islice(cycle(sessions), BROWSERS)), commits, commit)
     return summed_up(heard, commits)
 

@@ -1,28 +1,40 @@
 """In a worker beside a bench's web process: what agents and leads ask for, out of what there is to see."""
 
+import datetime as dt
 from urllib.parse import quote
 
 from accounts.models import Role, Team, User
-from bench.web.people import sample, write_long
+from bench.due import make_due
+from bench.web.people import sample, sign_in, write_long
+from core.db import database_now
 from tickets.models import Service, Ticket
 from web.agent.filters import BY_SLUG
 from web.agent.paging import Mark
 
+_AGENTS, _LEADS = 8, 4
+# Tickets that climb soon, one each two minutes; more than a lane shows.
+_NEAR, _FIRST, _APART = 200, 15, dt.timedelta(minutes=2)
 Addresses = dict[str, list[tuple[str, str]]]
 
 
-def choose(*, count: int, long: int, entries: int) -> Addresses:
-    """Return, for each page, what is asked for in turn: path, and words that only the wanted answer has.
+def prepare(*, tickets: int, long: int, entries: int) -> tuple[dict[str, list[str]], Addresses]:
+    """Return the sessions of people by role and, for each page, what is asked for in turn.
 
-    Of so many tickets besides `long` ones, whose conversations are made that many entries long first.
+    That is a path, and words that only the wanted answer has. Of so many tickets, besides `long` ones whose
+    conversations are made that many entries long; and boards have all their chips.
     """
-    tickets = sample(count, salt="pages")
-    return {
+    now = database_now()
+    # Within the eight hours that a board shows, but none while it is measured.
+    soon = [((now + n * _APART).isoformat(), 1) for n in range(_FIRST, _FIRST + _NEAR)]
+    make_due(slices=soon, tidy=False)
+    numbers = sample(tickets, salt="pages")
+    addresses = {
         "reference": [("/bench/reference/", 'id="reference"')],
-        "list": _lists(tickets),
-        "ticket": _tickets(tickets, write_long(tickets=long, entries=entries)),
+        "list": _lists(numbers),
+        "ticket": _tickets(numbers, write_long(tickets=long, entries=entries)),
         "board": _boards(),
     }
+    return sign_in(agents=_AGENTS, leads=_LEADS), addresses
 
 
 def _lists(tickets: list[int]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Start the web process as `bin/run` does, on a bench's database."""
+"""Start web processes as `bin/run` does, each on a bench's database."""
 
 import contextlib
 import http.client
@@ -6,7 +6,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from bench.databases import KEPT, url_of
 from helpdesk import environment
@@ -15,50 +16,65 @@ from helpdesk.processes import web
 
 _PATIENCE = 60.0
 _POLL = 0.05
+_Server = subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
-def web_server(database: str) -> Iterator[int]:
-    """Have granian with production's settings on this database; yields its port, when it answers.
+def web_servers(databases: Sequence[str]) -> Iterator[list[int]]:
+    """Have granian with production's settings on each of these databases; yields their ports, when all answer.
 
-    Static files must have been collected (`bench.web.people.prepare`): their hashed names stand in every page.
+    Static files must have been collected (`bench.web.people.collect_static`): their names stand in every page.
     """
-    port = free_port()
+    ports = [_free_port() for _ in databases]
+    logs = [KEPT / f"web-{port}.log" for port in ports]
+    servers: list[_Server] = []
+    try:
+        for database, port, log in zip(databases, ports, logs, strict=True):
+            servers.append(_start(database, port, log))
+        for server, port, log in zip(servers, ports, logs, strict=True):
+            _wait(server, port, log)
+        yield ports
+    finally:
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+        for log in logs:
+            log.unlink(missing_ok=True)
+
+
+def _start(database: str, port: int, log: Path) -> _Server:
     process = web("127.0.0.1", port)
     extra = {
         "DATABASE_URL": url_of(database),
         "DJANGO_SETTINGS_MODULE": "bench.web.settings",
         "BELAY_URL": f"http://localhost:{port}",
     }
-    log_path = KEPT / f"web-{port}.log"
-    with log_path.open("wb") as log:
-        server = subprocess.Popen(
+    with log.open("wb") as said:
+        return subprocess.Popen(
             process.command,
             cwd=environment.BASE_DIR,
             env=os.environ | process.extra | extra,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=said,
+            stderr=said,
             preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
         )
-    try:
-        until = time.monotonic() + _PATIENCE
-        while not _answers(port):
-            if server.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"the web process did not start:\n{log_path.read_text()[-2000:]}")
-            time.sleep(_POLL)
-        yield port
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        log_path.unlink()
 
 
-def free_port() -> int:
+def _wait(server: _Server, port: int, log: Path) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not _answers(port):
+        if server.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"the web process did not start:\n{log.read_text()[-2000:]}")
+        time.sleep(_POLL)
+
+
+def _free_port() -> int:
     """Find a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -11,7 +11,7 @@ from django import template
 from django.conf import settings
 from django.template import Context
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html, urlize
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import Tier, User
@@ -26,6 +26,8 @@ from web.times import ago_html, ago_text, exact_text, left_html
 
 register = template.Library()
 
+# All that Django's urlize makes links of has one of these in it.
+_MAY_LINK = re.compile(r"https?://|www\.|@|\.(?:com|edu|gov|int|mil|net|org)", re.IGNORECASE)
 _ICON_NAME = re.compile(r"(?:filled/)?[a-z0-9-]+")
 
 
@@ -98,6 +100,15 @@ def left(context: Context, due: dt.datetime | None, share: float | None = None) 
     if due is None:
         return ""
     return left_html(due, share, now=_now(context), zone=zone_of(context))
+
+
+@register.filter
+def linked(text: str) -> SafeString:
+    """Return what somebody wrote, escaped, with its addresses as links: Django's urlize where it would find any."""
+    if _MAY_LINK.search(text):
+        return mark_safe(urlize(text, nofollow=True, autoescape=True))  # noqa: S308 urlize escapes
+    # Most texts have none, and urlize looks at each of their words.
+    return escape(text)
 
 
 @register.filter

@@ -1,0 +1,44 @@
+"""Indexes for lists of the few among a million."""
+
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    # Tickets are written meanwhile.
+    atomic = False
+
+    dependencies = [
+        ("tickets", "0006_major_incidents"),
+    ]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name="ticket",
+            index=models.Index(
+                condition=models.Q(
+                    ("historic", False),
+                    ("severity__lte", 2),
+                    ("status__in", ("new", "open", "waiting", "hold")),
+                ),
+                fields=["severity", "next_due_at", "id"],
+                name="ticket_grave_by_due",
+            ),
+        ),
+        AddIndexConcurrently(
+            model_name="ticket",
+            index=models.Index(
+                condition=models.Q(("historic", False), ("status__in", ("waiting", "hold"))),
+                fields=["next_due_at", "id"],
+                name="ticket_waiting_by_due",
+            ),
+        ),
+        AddIndexConcurrently(
+            model_name="ticket",
+            index=models.Index(
+                condition=models.Q(("status__in", ("resolved", "closed"))),
+                fields=["id"],
+                name="ticket_done",
+            ),
+        ),
+    ]
