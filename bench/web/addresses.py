@@ -25,7 +25,8 @@ def prepare(*, tickets: int, long: int, entries: int) -> tuple[dict[str, list[st
     """
     now = database_now()
     # Within the eight hours that a board shows, but none while it is measured.
-    soon = [((now + n * _APART).isoformat(), 1) for n in range(_FIRST, _FIRST + _NEAR)]
+    near = min(_NEAR, Ticket.objects.count() // 10)
+    soon = [((now + n * _APART).isoformat(), 1) for n in range(_FIRST, _FIRST + near)]
     make_due(slices=soon, tidy=False)
     numbers = sample(tickets, salt="pages")
     addresses = {
