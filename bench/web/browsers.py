@@ -22,6 +22,27 @@ class Browser:
     heard: list[float] = field(default_factory=list)
 
 
+class _Round:
+    """Tells when each browser has heard of the present commit."""
+
+    def __init__(self, browsers: Sequence[Browser]) -> None:
+        self.browsers = browsers
+        self.begin()
+
+    def begin(self) -> None:
+        for browser in self.browsers:
+            browser.heard.clear()
+        self._deaf = len(self.browsers)
+        self.all_heard = asyncio.Event()
+
+    def rung(self, browser: Browser) -> None:
+        browser.heard.append(time.perf_counter())
+        if len(browser.heard) == 1:
+            self._deaf -= 1
+            if not self._deaf:
+                self.all_heard.set()
+
+
 @dataclass(frozen=True)
 class Heard:
     """What came of all commits: each one's delays (seconds, one a browser), and how often each browser heard."""
@@ -44,8 +65,8 @@ async def _listen(
     port: int, browsers: Sequence[Browser], commits: int, commit: Callable[[int], float]
 ) -> Heard:
     opened = asyncio.Semaphore(0)
-    heard = asyncio.Condition()
-    tasks = [asyncio.create_task(_browse(port, browser, opened, heard)) for browser in browsers]
+    present = _Round(browsers)
+    tasks = [asyncio.create_task(_browse(port, browser, opened, present)) for browser in browsers]
     try:
         for _ in browsers:
             await asyncio.wait_for(opened.acquire(), _OPENING)
@@ -56,12 +77,10 @@ async def _listen(
         receipts = [0] * len(browsers)
         with ThreadPoolExecutor(1) as writer:
             for number in range(commits):
-                for browser in browsers:
-                    browser.heard.clear()
+                present.begin()
                 committed = await loop.run_in_executor(writer, commit, number)
                 try:
-                    async with asyncio.timeout(PATIENCE), heard:
-                        await heard.wait_for(lambda: all(browser.heard for browser in browsers))
+                    await asyncio.wait_for(present.all_heard.wait(), PATIENCE)
                 except TimeoutError:
                     lost += sum(not browser.heard for browser in browsers)
                 await asyncio.sleep(_PAUSES[number % len(_PAUSES)])
@@ -79,7 +98,7 @@ async def _listen(
     return Heard(delays, lost, receipts)
 
 
-async def _browse(port: int, browser: Browser, opened: asyncio.Semaphore, heard: asyncio.Condition) -> None:
+async def _browse(port: int, browser: Browser, opened: asyncio.Semaphore, present: _Round) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     cookie = f"sessionid-{port}={browser.session}"
     writer.write(
@@ -92,9 +111,7 @@ async def _browse(port: int, browser: Browser, opened: asyncio.Semaphore, heard:
         opened.release()
         while line := await reader.readline():
             if line == b"event: board\n":
-                browser.heard.append(time.perf_counter())
-                async with heard:
-                    heard.notify_all()
+                present.rung(browser)
         raise RuntimeError("the stream ended")
     finally:
         writer.close()
