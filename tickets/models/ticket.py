@@ -173,6 +173,12 @@ class Ticket(models.Model):
                 condition=Q(status__in=OPEN, historic=False),
                 name="ticket_open_by_team",
             ),
+            # The board of one team: its tickets stand at few tiers, and the others' would be looked through in vain.
+            models.Index(
+                fields=["team", "tier", "tier_due_at", "id"],
+                condition=Q(status__in=OPEN, historic=False),
+                name="ticket_open_by_team_and_tier",
+            ),
             models.Index(
                 fields=["assignee", "next_due_at", "id"],
                 condition=Q(status__in=OPEN, historic=False),

@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import StrIndex, Upper
+from django.db.models.lookups import GreaterThan
 
 from accounts.models import Role, Team, Tier, User
 from accounts.queries import scope_of, team_ids_of
@@ -182,9 +184,9 @@ class Filters:
             # Nothing else is meant, and to look for it in a million subjects takes a second.
             return tickets.filter(pk=number)
         if number is not None:
-            return tickets.filter(Q(pk=number) | Q(subject__icontains=self.q))
+            return tickets.filter(Q(pk=number) | _says(self.q))
         for word in self.q.split():
-            tickets = tickets.filter(subject__icontains=word)
+            tickets = tickets.filter(_says(word))
         return tickets
 
     def as_params(self, **changes: Any) -> str:
@@ -250,6 +252,16 @@ def agent_choices() -> list[User]:
     """Return everybody who works tickets, by name."""
     people = User.objects.filter(is_active=True).exclude(role=Role.REQUESTER)
     return list(people.only("name", "email", "role", "is_active").order_by("name", "pk"))
+
+
+def _says(word: str) -> Q:
+    """Return the condition that a ticket's subject has a word somewhere, in whatever case.
+
+    Not by LIKE: PostgreSQL takes two words of a LIKE for next to nothing and reads all tickets to sort the few, where
+    a walk along the list's own order soon has a page of them.
+    """
+    place = StrIndex(Upper("subject"), Upper(Value(word)))
+    return Q(GreaterThan(place, 0))
 
 
 def _number(text: str) -> int | None:
