@@ -42,6 +42,8 @@ from web.board.model import MOST_CHIPS
 MOST_NEEDS = 7
 MOST_TEAMS = 60
 MOST_ENTRIES = 300
+# What is narrowed has no index for every figure: to count it looks at many that don't match for each that does.
+NARROWED_CAP = 200
 TIERS = tuple(sorted(Tier.values, reverse=True))
 # Of people who see, may and ask for the same; a few dozen at once are many.
 _KEPT = 256
@@ -159,7 +161,8 @@ def counts_of(who: Looker) -> Counts:
     if who.leads:
         figures["doubts"] = PathDoubt.objects.all()
         figures["grave_doubts"] = PathDoubt.objects.filter(level=PathDoubt.Level.ERROR)
-    return count_each(figures, each=lane, values=TIERS, spelt_out=who.narrowed)
+    cap = NARROWED_CAP if who.narrowed else None
+    return count_each(figures, each=lane, values=TIERS, spelt_out=who.narrowed, cap=cap)
 
 
 @lru_cache(maxsize=_KEPT)
