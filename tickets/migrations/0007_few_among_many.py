@@ -16,14 +16,6 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="ticket",
             index=models.Index(
-                condition=models.Q(("unacknowledged_since__isnull", False)),
-                fields=["team", "unacknowledged_since", "id"],
-                name="ticket_unacknowledged_by_team",
-            ),
-        ),
-        AddIndexConcurrently(
-            model_name="ticket",
-            index=models.Index(
                 condition=models.Q(("historic", False), ("status__in", ("new", "open", "waiting", "hold"))),
                 fields=["team", "tier", "tier_due_at", "id"],
                 name="ticket_open_by_team_and_tier",

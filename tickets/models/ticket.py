@@ -207,11 +207,6 @@ class Ticket(models.Model):
                 name="ticket_unacknowledged",
             ),
             models.Index(
-                fields=["team", "unacknowledged_since", "id"],
-                condition=Q(unacknowledged_since__isnull=False),
-                name="ticket_unacknowledged_by_team",
-            ),
-            models.Index(
                 fields=["set_aside_at", "id"],
                 condition=Q(set_aside_at__isnull=False),
                 name="ticket_set_aside",
