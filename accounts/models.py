@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Cast, Lower, Now
 from django.db.models.lookups import Exact
 
-from accounts.rules import Reach, Verb, clean_email, reach
+from accounts.rules import Reach, Verb, clean_email, initials_of, reach
 
 
 class Tier(models.IntegerChoices):
@@ -148,8 +148,7 @@ class User(AbstractBaseUser):
 
     @property
     def initials(self) -> str:
-        words = self.name.split()
-        return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+        return initials_of(self.name)
 
     def may(self, verb: Verb) -> bool:
         """Tell whether the role allows `verb` at all; which tickets it reaches is the Scope's matter."""

@@ -92,6 +92,12 @@ class Scope:
 NOBODY = Scope(user_id=None, reach=Reach.NOTHING)
 
 
+def initials_of(name: str) -> str:
+    """Return the first letters of somebody's first and last name, in capitals."""
+    words = name.split()
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+
+
 def clean_email(address: str) -> str:
     """Return an email address as it is stored and looked up: in small letters, each in its one form."""
     return unicodedata.normalize("NFKC", address.strip()).lower()

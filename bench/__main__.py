@@ -12,7 +12,7 @@ from bench.measuring import Row, Size
 from helpdesk.environment import ConfigurationError
 
 # Each a module of this package with `run(size) -> Row`; a row says by "holds" whether its limits of DESIGN 7 were met.
-ROWS = ("engine", "idle", "lateness", "delivery")
+ROWS = ("engine", "idle", "lateness", "pages", "stream", "delivery")
 
 
 def main() -> int:

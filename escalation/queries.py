@@ -3,12 +3,15 @@
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
 from django.core import signing
+from django.db.models import BigIntegerField
 
 from accounts.models import Team, Tier, User
 from calendars.queries import hours_of, hours_of_many
+from core.statements import Statement, blank
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.models.clocks import LIVE
 from escalation.operations.people import may_acknowledge_many
@@ -104,11 +107,12 @@ class BadLink(LookupError):
 
 def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
     """Return the ladder of a ticket, None for one that stands on no path; five queries."""
-    standing = Standing.objects.filter(ticket=ticket).first()
+    # Not first(), which sorts.
+    standing = next(iter(Standing.objects.filter(ticket=ticket)[:1]), None)
     if standing is None:
         return None
     path = path_rule(standing.version_id)
-    history = escalations_of(ticket)
+    history = [_Change(*row) for row in _changes().run(ticket=ticket.pk)]
     current = next(row for row in history if row.seq == standing.seq)
     teams = dict(
         Team.objects.filter(pk__in=[s.team_id for s in path.steps if s.team_id]).values_list("pk", "name")
@@ -129,7 +133,6 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
     request = EscalationRequest.objects.filter(
         ticket=ticket, seq=standing.seq, state=EscalationRequest.State.OPEN
     ).first()
-    who = current.acknowledged_by or current.acknowledged_contact
     return LadderView(
         path_name=path.name,
         version=path.number,
@@ -138,7 +141,10 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
         step_name=path.step(position).name,
         since=standing.since,
         acknowledged_at=current.acknowledged_at,
-        acknowledged_by=str(who) if who is not None else "",
+        acknowledged_by=current.acknowledged_by
+        or current.acknowledged_email
+        or current.acknowledged_contact
+        or "",
         unacknowledged_since=ticket.unacknowledged_since,
         open_request=request,
         set_aside_because=standing.set_aside_because,
@@ -162,7 +168,39 @@ def ladder_of(ticket: Ticket, now: dt.datetime) -> LadderView | None:
     )
 
 
-def _rungs_of(history: Iterable[Escalation], path: PathRule) -> dict[int, int]:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Of one change of step what the ladder shows."""
+
+    seq: int
+    at: dt.datetime
+    path_version_id: int | None
+    to_step_id: int | None
+    acknowledged_at: dt.datetime | None
+    acknowledged_by: str | None
+    acknowledged_email: str | None
+    acknowledged_contact: str | None
+
+
+@cache
+def _changes() -> Statement:
+    """Write the statement for a ticket's changes of step in order; `ticket` is left blank."""
+    rows = Escalation.objects.filter(ticket_id=blank("ticket", BigIntegerField())).order_by("seq")
+    return Statement.of(
+        rows.values_list(
+            "seq",
+            "at",
+            "path_version_id",
+            "to_step_id",
+            "acknowledged_at",
+            "acknowledged_by__name",
+            "acknowledged_by__email",
+            "acknowledged_contact__name",
+        )
+    )
+
+
+def _rungs_of(history: Iterable[_Change], path: PathRule) -> dict[int, int]:
     """Return, for steps of other versions of this path, the step of this version that is the same rung."""
     ids = {row.path_version_id for row in history if row.path_version_id is not None}
     found = {}

@@ -172,10 +172,33 @@ class Ticket(models.Model):
                 condition=Q(status__in=OPEN, historic=False),
                 name="ticket_open_by_team",
             ),
+            # The board of one team: its tickets stand at few tiers, and the others' would be looked through in vain.
+            models.Index(
+                fields=["team", "tier", "tier_due_at", "id"],
+                condition=Q(status__in=OPEN, historic=False),
+                name="ticket_open_by_team_and_tier",
+            ),
             models.Index(
                 fields=["assignee", "next_due_at", "id"],
                 condition=Q(status__in=OPEN, historic=False),
                 name="ticket_open_by_assignee",
+            ),
+            # Few among many: found by walking along ticket_open_by_due they would cost a look at every open ticket.
+            # Small, and written only for such tickets, so that the engine pays next to nothing for them.
+            models.Index(
+                fields=["severity", "next_due_at", "id"],
+                condition=Q(status__in=OPEN, historic=False, severity__lte=Severity.SEV2),
+                name="ticket_grave_by_due",
+            ),
+            models.Index(
+                fields=["next_due_at", "id"],
+                condition=Q(status__in=(Status.WAITING, Status.HOLD), historic=False),
+                name="ticket_waiting_by_due",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=Q(status__in=(Status.RESOLVED, Status.CLOSED)),
+                name="ticket_done",
             ),
             models.Index(
                 fields=["unacknowledged_since", "id"],

@@ -3,11 +3,13 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.db.models import CharField, Value
 
 from accounts.models import Team, User
+from core.statements import Statement, is_any
 from escalation import kinds as ladder
 from notifications.models import Contact
 from tickets import kinds
@@ -222,12 +224,20 @@ def names_for(events: Sequence[Event], *, whole: bool) -> Names:
                 pass
     if not (users or teams or contacts):
         return Names({})
-    found = _labelled("user", User.objects.filter(pk__in=users)).union(
-        _labelled("team", Team.objects.filter(pk__in=teams)),
-        _labelled("contact", Contact.objects.filter(pk__in=contacts)),
-        all=True,
-    )
+    found = _named().run(users=list(users), teams=list(teams), contacts=list(contacts))
     return Names({(kind, pk): name for kind, pk, name in found})
+
+
+@cache
+def _named() -> Statement:
+    """Write the statement for names by kind and id; `users`, `teams` and `contacts` are left blank."""
+    return Statement.of(
+        _labelled("user", User.objects.filter(is_any("pk", "users"))).union(
+            _labelled("team", Team.objects.filter(is_any("pk", "teams"))),
+            _labelled("contact", Contact.objects.filter(is_any("pk", "contacts"))),
+            all=True,
+        )
+    )
 
 
 def _labelled(kind: str, rows: Any) -> Any:

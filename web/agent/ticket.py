@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.http import Http404, HttpResponse
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_GET
 from accounts.models import User
 from accounts.queries import scope_of, team_ids_of
 from accounts.rules import Reach, Scope, Verb
+from core.statements import Statement, is_any
 from escalation.models import Clock
 from escalation.queries import ClockView, LadderView, RungView, clocks_of, ladder_of
 from notifications.models import Contact, ContactListEntry
@@ -68,7 +70,7 @@ def fetch_ticket(user: User, pk: int) -> tuple[Ticket, Scope]:
     rows = Ticket.objects.within(scope).select_related(
         "requester", "organisation", "team__lead", "assignee", "service", "category"
     )
-    ticket = rows.filter(pk=pk).first()
+    ticket = next(iter(rows.filter(pk=pk)[:1]), None)
     if ticket is None:
         raise Http404(f"There is no ticket #{pk} that you may see.")
     return ticket, scope
@@ -156,27 +158,44 @@ def contacts_on(list_ids: set[int], severity: int) -> dict[int, list[Told]]:
     found: dict[int, list[Told]] = {}
     if not list_ids:
         return found
-    entries = ContactListEntry.objects.filter(contact_list_id__in=list_ids)
-    for entry in entries.select_related("contact__team__lead", "contact__user").order_by("position", "pk"):
-        contact = entry.contact
-        name, role, user_id = contact.name, "", contact.user_id
-        if contact.kind == Contact.Kind.LEAD and contact.team is not None:
-            lead = contact.team.lead
-            name = lead.name if lead is not None else f"Nobody leads {contact.team.name}"
-            role, user_id = f"leads {contact.team.name}", lead.pk if lead is not None else None
-        elif contact.kind == Contact.Kind.ROOM:
+    for row in _entries_on().run(lists=list(list_ids)):
+        list_id, when, severities, from_round, is_active, kind, name, user_id, team, lead_id, lead = row
+        role = ""
+        if kind == Contact.Kind.LEAD and team is not None:
+            name = f"Nobody leads {team}" if lead_id is None else lead
+            role, user_id = f"leads {team}", lead_id
+        elif kind == Contact.Kind.ROOM:
             role = "room"
         conditions = []
-        if entry.severities and severity not in entry.severities:
-            conditions.append("only for " + ", ".join(f"SEV{number}" for number in sorted(entry.severities)))
-        if entry.from_round > 1:
-            conditions.append(f"from round {entry.from_round} on")
-        if not contact.is_active:
+        if severities and severity not in severities:
+            conditions.append("only for " + ", ".join(f"SEV{number}" for number in sorted(severities)))
+        if from_round > 1:
+            conditions.append(f"from round {from_round} on")
+        if not is_active:
             conditions.append("switched off")
-        found.setdefault(entry.contact_list_id, []).append(
-            Told(name, role, entry.when_to_reach_out, ", ".join(conditions), user_id)
-        )
+        found.setdefault(list_id, []).append(Told(name, role, when, ", ".join(conditions), user_id))
     return found
+
+
+@cache
+def _entries_on() -> Statement:
+    """Write the statement for the entries of contact lists in order; `lists` is left blank."""
+    entries = ContactListEntry.objects.filter(is_any("contact_list_id", "lists")).order_by("position", "pk")
+    return Statement.of(
+        entries.values_list(
+            "contact_list_id",
+            "when_to_reach_out",
+            "severities",
+            "from_round",
+            "contact__is_active",
+            "contact__kind",
+            "contact__name",
+            "contact__user_id",
+            "contact__team__name",
+            "contact__team__lead_id",
+            "contact__team__lead__name",
+        )
+    )
 
 
 def _step(ladder: LadderView | None) -> RungView | None:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
-from django.db import connection
 from django.db.models import IntegerField, QuerySet
 from django.db.models.expressions import RawSQL
+
+from core.statements import Statement
 
 CAP = 1000
 
@@ -43,6 +43,22 @@ ZERO = Tally()
 Key = tuple[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Many counts as one statement, and which of them it was written for."""
+
+    statement: Statement
+    keys: tuple[Key, ...]
+    cap: int
+
+    def run(self, **values: Any) -> dict[Key, Tally]:
+        """Return each count, the statement's blanks filled with `values`; one query."""
+        found = dict.fromkeys(self.keys, ZERO)
+        for name, value, number in self.statement.run(**values):
+            found[name, value] = Tally(min(number, self.cap), number > self.cap)
+        return found
+
+
 def count_each(
     querysets: Mapping[str, QuerySet[Any]],
     *,
@@ -50,32 +66,31 @@ def count_each(
     values: Sequence[int] = (),
     spelt_out: bool = False,
     cap: int | None = None,
-) -> dict[Key, Tally]:
-    """Return how many rows each queryset has, counted up to `cap` (CAP), in one statement for all of them.
+) -> Counts:
+    """Write the statement that tells how many rows each queryset has, counted up to `cap` (CAP).
 
     Those that `each` makes of a value are counted for each of `values`. Keys are (name, value), with 0 for the others.
-    They are written once for all values, because writing SQL takes longer than running it; `spelt_out` writes them
-    for each, where the planner must know the value to choose well (conditions that few rows match).
+    They are written once for all values, which is quicker to plan; `spelt_out` writes them for each, where the planner
+    must know the value to choose well (conditions that few rows match).
     """
     cap = CAP if cap is None else cap
-    found: dict[Key, Tally] = {}
+    keys: list[Key] = []
     parts: list[str] = []
     params: list[Any] = []
 
     def add(name: str, value: int, queryset: QuerySet[Any], all_values: Sequence[int] = ()) -> None:
-        found.update({(name, one): ZERO for one in (all_values or (value,))})
-        try:
-            # Ordered by nothing: whichever rows the index gives first are as good as any.
-            sql, own = queryset.order_by().values("pk")[: cap + 1].query.sql_with_params()
-        except EmptyResultSet:
+        keys.extend((name, one) for one in (all_values or (value,)))
+        # Ordered by nothing: whichever rows the index gives first are as good as any.
+        counted = Statement.of(queryset.order_by().values("pk")[: cap + 1])
+        if not counted.sql:
             return
-        part = f"SELECT %s, {{}}, (SELECT count(*) FROM ({sql}) counted)"  # noqa: S608 compiled by Django
+        part = f"SELECT %s, {{}}, (SELECT count(*) FROM ({counted.sql}) counted)"  # noqa: S608 compiled by Django
         if all_values:
             listed = ", ".join(f"({int(one)})" for one in all_values)
             parts.append(f"{part.format('value')} FROM (VALUES {listed}) each_one (value)")
         else:
             parts.append(part.format(int(value)))
-        params.extend([name, *own])
+        params.extend([name, *counted.params])
 
     for name, queryset in querysets.items():
         add(name, 0, queryset)
@@ -86,9 +101,4 @@ def count_each(
     elif values:
         for name, queryset in each(RawSQL("each_one.value", [], output_field=IntegerField())).items():
             add(name, 0, queryset, values)
-    if parts:
-        with connection.cursor() as cursor:
-            cursor.execute(" UNION ALL ".join(parts), params)
-            for name, value, number in cursor.fetchall():
-                found[name, value] = Tally(min(number, cap), number > cap)
-    return found
+    return Counts(Statement(" UNION ALL ".join(parts), tuple(params)), tuple(keys), cap)

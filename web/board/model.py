@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from accounts.models import Tier
+from accounts.rules import initials_of
 from core.durations import spoken
 from escalation.rules.alive import LATE, SLOW, STILL, Vitals
 from tickets.models import Severity
@@ -179,8 +180,7 @@ class OnCall:
 
     @property
     def initials(self) -> str:
-        words = self.name.split()
-        return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+        return initials_of(self.name)
 
     @property
     def sub(self) -> str:

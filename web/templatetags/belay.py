@@ -11,8 +11,7 @@ from django import template
 from django.conf import settings
 from django.template import Context
 from django.utils import timezone
-from django.utils.dateformat import format as format_date
-from django.utils.html import format_html
+from django.utils.html import escape, format_html, urlize
 from django.utils.safestring import SafeString, mark_safe
 
 from accounts.models import Tier, User
@@ -23,12 +22,13 @@ from escalation import watchdog
 from tickets.models import Severity, Status
 from web import alarm as alarms
 from web.shell import THEME_COOKIE, THEMES, arrive
+from web.times import ago_html, ago_text, exact_text, left_html
 
 register = template.Library()
 
+# All that Django's urlize makes links of has one of these in it.
+_MAY_LINK = re.compile(r"https?://|www\.|@|\.(?:com|edu|gov|int|mil|net|org)", re.IGNORECASE)
 _ICON_NAME = re.compile(r"(?:filled/)?[a-z0-9-]+")
-# From this share of its budget on a clock counts as soon (DESIGN 3: paths warn at 75 % unless they say otherwise).
-SOON = 0.75
 
 
 @cache
@@ -61,24 +61,6 @@ def zone_of(context: Context) -> dt.tzinfo:
         return dt.UTC
 
 
-def exact_text(value: dt.datetime, zone: dt.tzinfo) -> str:
-    """Return the exact instant in `zone`, as it stands in titles: "Sun 22 Nov 2026, 08:14:05 CET"."""
-    return format_date(value.astimezone(zone), "D j M Y, H:i:s T")
-
-
-def ago_text(value: dt.datetime, now: dt.datetime) -> str:
-    """Return "just now", "2 h ago" or "in 24 min"."""
-    passed = now - value
-    if abs(passed) < dt.timedelta(seconds=45):
-        return "just now"
-    return f"{spoken(passed)} ago" if passed > dt.timedelta(0) else f"in {spoken(passed)}"
-
-
-def left_text(left: dt.timedelta) -> str:
-    """Return "24 min left" or "12 min late"."""
-    return f"{spoken(left)} {'late' if left < dt.timedelta(0) else 'left'}"
-
-
 def _now(context: Context) -> dt.datetime:
     now = context.get("now")
     return now if isinstance(now, dt.datetime) else timezone.now()
@@ -92,15 +74,7 @@ def ago(context: Context, value: dt.datetime | None, style: str = "ago") -> Safe
     """
     if value is None:
         return ""
-    now = _now(context)
-    text = spoken(now - value) if style == "since" else ago_text(value, now)
-    return format_html(
-        '<time datetime="{}" title="{}" data-time="{}">{}</time>',
-        value.astimezone(dt.UTC).isoformat(timespec="seconds"),
-        exact_text(value, zone_of(context)),
-        style,
-        text,
-    )
+    return ago_html(value, style, now=_now(context), zone=zone_of(context))
 
 
 @register.filter(name="ago")
@@ -120,26 +94,21 @@ def exact(context: Context, value: dt.datetime | None) -> SafeString | str:
     )
 
 
-def heat(left: dt.timedelta | None, share: float | None) -> str:
-    """Return how urgent a deadline is as a class: "late", "soon" or ""."""
-    if left is not None and left < dt.timedelta(0):
-        return "late"
-    return "soon" if share is not None and share >= SOON else ""
-
-
 @register.simple_tag(takes_context=True)
 def left(context: Context, due: dt.datetime | None, share: float | None = None) -> SafeString | str:
     """Write the time left until `due`, coloured by the share of its budget that is spent (0..1)."""
     if due is None:
         return ""
-    remaining = due - _now(context)
-    return format_html(
-        '<time class="left {}" datetime="{}" title="{}" data-time="left">{}</time>',
-        heat(remaining, share),
-        due.astimezone(dt.UTC).isoformat(timespec="seconds"),
-        "Due " + exact_text(due, zone_of(context)),
-        left_text(remaining),
-    )
+    return left_html(due, share, now=_now(context), zone=zone_of(context))
+
+
+@register.filter
+def linked(text: str) -> SafeString:
+    """Return what somebody wrote, escaped, with its addresses as links: Django's urlize where it would find any."""
+    if _MAY_LINK.search(text):
+        return mark_safe(urlize(text, nofollow=True, autoescape=True))  # noqa: S308 urlize escapes
+    # Most texts have none, and urlize looks at each of their words.
+    return escape(text)
 
 
 @register.filter

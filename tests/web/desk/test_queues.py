@@ -7,12 +7,14 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from accounts.models import Team, User
 from escalation.models import Clock
 from escalation.operations import escalate
 from tests.house import HOUR, MIN, House
 from tests.web.desk.conftest import As, seq_of, text_of
 from tickets.models import Ticket
 from tickets.operations import add_reply, assign_ticket, change_status
+from web.agent.listing import SHORT
 from web.agent.paging import PAGE_SIZE, Mark, Order, page_of
 
 
@@ -98,6 +100,44 @@ def test_a_number_in_the_search_field_opens_the_ticket(house: House, signed_in_a
     answer = signed_in_as(house.agent).get(f"/queue/all/?q=%23{ticket.pk}")
 
     assert (answer.status_code, answer["Location"]) == (302, f"/t/{ticket.pk}/")
+
+
+def test_a_number_with_a_hash_means_that_ticket_and_no_subject(house: House, signed_in_as: As) -> None:
+    ticket = house.open()
+    house.open(subject=f"As in #{ticket.pk}")
+
+    answer = signed_in_as(house.agent).get(f"/queue/all/?q=%23{ticket.pk}")
+
+    assert (answer.status_code, answer["Location"]) == (302, f"/t/{ticket.pk}/")
+
+
+def test_whatever_a_row_shows_is_text(house: House, signed_in_as: As) -> None:
+    ticket = house.open(subject="<b>no</b>")
+    assign_ticket(ticket_id=ticket.pk, assignee=house.agent, actor=house.lead, now=house.now)
+    User.objects.filter(pk__in=(house.agent.pk, ticket.requester_id)).update(name="<i>no</i>")
+    Team.objects.filter(pk=ticket.team_id).update(name="<u>no</u>")
+
+    page = signed_in_as(house.agent).get("/queue/open/").content.decode()
+
+    assert not re.search("<[biu]>no", page)
+    for tag in "biu":
+        assert f"&lt;{tag}&gt;no" in page
+
+
+def test_a_row_says_what_happens_next_and_who_has_it(house: House, signed_in_as: As) -> None:
+    ticket = house.open(subject="Printer")
+    assign_ticket(ticket_id=ticket.pk, assignee=house.agent, actor=house.lead, now=house.now)
+    lost = house.open(subject="Without a clock")
+    Clock.objects.filter(ticket=lost).delete()
+    Ticket.objects.filter(pk=lost.pk).update(next_due_at=None)
+
+    page = text_of(signed_in_as(house.agent).get("/queue/open/"))
+
+    first = Clock.objects.filter(ticket=ticket, state="running").order_by("due_at")[0]
+    assert SHORT[Clock.Kind(first.kind)] in page
+    assert house.agent.name in page
+    assert house.requester.name in page
+    assert "no clock runs" in page
 
 
 def test_taking_a_ticket_in_its_row_goes_back_to_the_list(house: House, signed_in_as: As) -> None:
