@@ -55,8 +55,8 @@ KEPT = {
         beginning=2,
         variants=(0, 0, 0, 0),
         steps=(
-            ("open", 3, 0, 0),
-            ("open", 3, 2, 0),
+            ("open", 1, 0, 0),
+            ("open", 1, 0, 0),
             ("hand_up", 1, 0),
             ("hop", 1),
             ("link", 0, 1, 0, 0),
