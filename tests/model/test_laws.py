@@ -37,6 +37,51 @@ KEPT = {
         variants=(0, 0, 0, 0),
         steps=(("open", 3, 0, 0), ("hop", 0), ("hop", 0), ("hop", 2), ("tick", 0), ("run", 1, 0)),
     ),
+    "reopened under an incident where nobody would be told later": History(
+        beginning=0,
+        variants=(0, 0, 0, 0),
+        steps=(
+            ("open", 0, 0, 0),
+            ("open", 2, 0, 1),
+            ("link", 0, 1, 0, 0),
+            ("status", 1, 3, 0),
+            ("status", 1, 0, 0),
+            ("hop", 3),
+            ("unlink", 0, 0, 0),
+            ("run", 2, 0),
+        ),
+    ),
+    "linked in the middle of a wait": History(
+        beginning=2,
+        variants=(0, 0, 0, 0),
+        steps=(
+            ("open", 1, 0, 0),
+            ("open", 1, 0, 0),
+            ("hand_up", 1, 0),
+            ("hop", 1),
+            ("link", 0, 1, 0, 0),
+            ("hop", 3),
+            ("unlink", 0, 0, 0),
+            ("run", 3, 0),
+        ),
+    ),
+    "merged into one that is linked to an incident, which is updated, and over": History(
+        beginning=2,
+        variants=(0, 0, 0, 0),
+        steps=(
+            ("open", 0, 0, 0),
+            ("open", 0, 0, 0),
+            ("open", 2, 1, 0),
+            ("hop", 1),
+            ("link", 0, 1, 0, 0),
+            ("merge", 1, 0, 0, 0),
+            ("incident", 0, 0, 0),
+            ("hop", 1),
+            ("tick", 0),
+            ("incident", 0, 4, 0),
+            ("run", 3, 0),
+        ),
+    ),
 }
 
 
