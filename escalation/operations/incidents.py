@@ -31,6 +31,7 @@ log = logging.getLogger("belay.engine")
 BATCH = 500
 # How long news rests when a ticket's processing fails by it.
 REST = dt.timedelta(seconds=60)
+_ON_THE_WAY = (Notification.State.PENDING, Notification.State.SENDING, Notification.State.FOLDED)
 
 # The tickets to which a piece of news still has to be carried: those done drop out, so that two engines share the
 # work and either may stop half way. What the incident has become meanwhile counts, not what the news said. An update
@@ -81,6 +82,7 @@ def resume(plan: Plan, states: Iterable[State]) -> None:
     What waiting pauses stays paused while the ticket waits.
     """
     held = [state for state in states if state.standing.suspended_at is not None]
+    unheard = _unheard(held)
     for state in held:
         state.standing.suspended_at = None
         plan.touch(state)
@@ -90,10 +92,31 @@ def resume(plan: Plan, states: Iterable[State]) -> None:
             if not stands_still(state, kind):
                 plan.resume(state, kind)
         next_telling = state.clocks.get(Clock.Kind.NEXT_TELLING)
-        if next_telling is not None and next_telling.round == 0:
-            # The step began, or began again, while it was suspended.
+        # The step began, or began again, while it was suspended.
+        fresh = next_telling is not None and next_telling.round == 0
+        if fresh or state.ticket.id in unheard:
             plan.tellings.append(Telling(state, due_at=state.at(plan.now), begins=True))
         plan.event(state, kinds.RESUMED, {"incident": state.ticket.incident_id})
+
+
+def _unheard(states: Sequence[State]) -> set[int]:
+    """Return the tickets whose step tells once and whose telling the incident withdrew before anybody got it."""
+    once = {
+        (state.ticket.id, state.standing.seq)
+        for state in states
+        if Clock.Kind.NEXT_TELLING not in state.clocks
+        and state.ticket.is_open
+        and not state.step.queue_only
+        and not state.acknowledged
+    }
+    if not once:
+        return set()
+    sent = Q(state=Notification.State.SENT)
+    wanted = Q(state__in=_ON_THE_WAY, withdrawn_at__isnull=True)
+    told = Notification.objects.filter(
+        sent | wanted, ticket_id__in={ticket_id for ticket_id, _ in once}, round__isnull=False
+    ).values_list("ticket_id", "seq")
+    return {ticket_id for ticket_id, _ in once - set(told)}
 
 
 def leave_news(events: Sequence[Event]) -> None:

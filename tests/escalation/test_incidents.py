@@ -517,6 +517,26 @@ def test_a_step_that_began_again_while_linked_is_told_when_it_runs_on(house: Hou
     assert (len(tellings(child)), state(child, "next_telling")) == (4, None)
 
 
+@pytest.mark.parametrize(
+    ("sent", "rounds"), [(False, [1, 1, 2, 2]), (True, [1, 1])], ids=["withdrawn", "went out before"]
+)
+def test_who_was_to_be_told_once_is_told_when_it_runs_on_unless_they_have_heard(
+    house: House, sent: bool, rounds: list[int]
+) -> None:
+    steps = steps_for(house)
+    once = replace(steps[1], rounds=1, targets=dict.fromkeys(SEVERITIES, (None, 30 * MIN)))
+    republish(house, steps=(steps[0], once, *steps[2:]))
+    parent, child = major(house), at_l2(house)
+    assert state(child, "next_telling") is None
+    if sent:
+        Notification.objects.filter(ticket=child, round=1).update(state="sent", sent_at=house.now + 31 * MIN)
+    link(house, parent, child, house.now + 32 * MIN)
+
+    unlink(house, child, house.now + 40 * MIN)
+
+    assert [number for _, number, *_ in tellings(child)] == rounds
+
+
 def test_after_the_wait_that_stood_still_the_next_one_is_a_whole_one(house: House) -> None:
     parent, child = major(house), at_l2(house)
     link(house, parent, child, house.now + 33 * MIN)

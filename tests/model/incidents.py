@@ -101,10 +101,18 @@ class Incidents:
         for kind in TAKEN_OVER:
             if not ticket.stands_still(kind):
                 self._resume(ticket, kind)
-        if "next_telling" in ticket.clocks and ticket.clocks["next_telling"].round == 0:
+        telling = ticket.clocks.get("next_telling")
+        if telling.round == 0 if telling is not None else self._nobody_heard(ticket):
             self._tell(ticket, since=self.now, begins=True)
         incident = ticket.incident.number if ticket.incident is not None else None
         self._event(ticket, "escalation.resumed", incident=incident)
+
+    def _nobody_heard(self: Any, ticket: Ticket) -> bool:
+        """Tell whether what was to be said once at this step was withdrawn before it went out."""
+        return ticket.current.acknowledged is None and not any(
+            message.is_telling and message.seq == ticket.seq and message.state in ("pending", "sent")
+            for message in self.messages(ticket)
+        )
 
     def _check_not_suspended(self: Any, ticket: Ticket) -> None:
         """Refuse to move by hand a ticket for which an incident goes on: that one is moved."""
