@@ -35,7 +35,7 @@ from notifications.ticks import record_delivery_tick
 log = logging.getLogger("belay.delivery")
 
 # How many messages a process sends side by side.
-SENDERS = 4
+SENDERS = 8
 # What a message says is read again when it has waited longer than this since.
 FRESH_SECONDS = 5.0
 # All senders at work and nothing sent for so long: a tick that can do nothing is none.
