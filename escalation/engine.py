@@ -63,7 +63,10 @@ FOR NO KEY UPDATE OF t SKIP LOCKED
 
 @dataclass(slots=True)
 class TickReport:
-    """What one tick did; `batch_seconds` per batch, `lateness` (claim minus due, seconds) per ticket."""
+    """What one tick did; `batch_seconds` per batch, `lateness` (claim minus due, seconds) per ticket.
+
+    A ticket that another worker had decided just before it was locked counts nowhere.
+    """
 
     tickets: int = 0
     batches: int = 0
@@ -73,6 +76,8 @@ class TickReport:
     followed: int = 0
     batch_seconds: list[float] = field(default_factory=list)
     lateness: list[float] = field(default_factory=list)
+    # Of the batch under way: the tickets about which something was decided, or which were set aside.
+    decided: set[int] = field(default_factory=set)
     # Trigger of each change of step -> how many.
     steps: Counter[str] = field(default_factory=Counter)
 
@@ -152,11 +157,15 @@ def _run_batch(
         done = TickReport()
         _bisect(claimed.ids, claimed.now, until, done)
     report.batches += 1
-    report.tickets += len(claimed.ids)
+    report.tickets += len(done.decided)
     report.set_aside += done.set_aside
     report.steps += done.steps
     report.batch_seconds.append(time.perf_counter() - began)
-    report.lateness += [max((claimed.now - first).total_seconds(), 0.0) for first in claimed.firsts]
+    report.lateness += [
+        max((claimed.now - first).total_seconds(), 0.0)
+        for pk, first in zip(claimed.ids, claimed.firsts, strict=True)
+        if pk in done.decided
+    ]
     return claimed.last
 
 
@@ -229,6 +238,7 @@ def _process(
         )
         if not dues:
             continue
+        report.decided.add(state.ticket.id)
         suspended = state.standing.suspended_at is not None
         decision = decide(state.path, state.step, dues, now, suspended=suspended)
         if decision.trigger is not None:
@@ -394,12 +404,14 @@ def _bisect(ids: Sequence[int], now: dt.datetime, until: dt.datetime, report: Ti
         if len(ids) == 1:
             set_ticket_aside(ticket_id=ids[0], error=error, now=now)
             report.set_aside += 1
+            report.decided.add(ids[0])
             return
         middle = len(ids) // 2
         _bisect(ids[:middle], now, until, report)
         _bisect(ids[middle:], now, until, report)
     else:
         report.steps += done.steps
+        report.decided |= done.decided
 
 
 def _lock_free(ids: Sequence[int]) -> list[int]:

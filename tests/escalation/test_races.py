@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.operations import create_user
-from escalation import kinds
+from escalation import engine, kinds
 from escalation.engine import tick
 from escalation.models import Clock, Escalation, HandoffQuestion
 from escalation.operations import (
@@ -63,6 +63,32 @@ def test_two_ticks_at_once_decide_everything_once(house: House) -> None:
     assert Ticket.objects.filter(tier=2).count() == 40
     assert told_twice() == 0
     assert list(verify()) == []
+
+
+def test_what_another_engine_has_decided_just_before_counts_for_that_one_only(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim sees the clocks as they were when it began, and may get the lock just after the other has committed."""
+    for _ in range(3):
+        house.open()
+    at = house.now + 30 * MIN
+    seen: list[engine._Claimed | None] = []
+    claim = engine._claim
+
+    def remember(until: dt.datetime, after: engine.Position, only: None) -> engine._Claimed | None:
+        seen.append(claim(until, after, only))
+        return seen[-1]
+
+    monkeypatch.setattr(engine, "_claim", remember)
+    first = tick(now=at)
+    late = iter(seen)
+    monkeypatch.setattr(engine, "_claim", lambda *_: next(late))
+
+    second = tick(now=at)
+
+    assert (first.tickets, len(first.lateness)) == (3, 3)
+    assert (second.tickets, second.lateness, second.set_aside) == (0, [], 0)
+    assert Escalation.objects.filter(seq=1).count() == 3
 
 
 def test_two_people_who_escalate_at_once_climb_one_step(house: House) -> None:
