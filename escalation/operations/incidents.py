@@ -166,8 +166,9 @@ def _carry(news: IncidentNews, ids: Sequence[int], now: dt.datetime) -> tuple[in
     """Carry a piece of news to these tickets; return to how many, and how many of them failed."""
     try:
         with working() as work:
-            # Looked at again under the lock: another engine may have been here.
             held = _to_follow(news, only=ids, batch=len(ids), lock=True)
+            # Looked at again under the lock, by a statement that began after it: another engine may have been here.
+            held = _to_follow(news, only=held, batch=len(ids)) if held else held
             if held:
                 _apply(work, news, held, now)
             return len(held), 0
