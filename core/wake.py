@@ -130,6 +130,11 @@ def wake(*tasks: str) -> None:
     transaction.on_commit(lambda: _want(tasks), robust=True)
 
 
+def ring(*tasks: str) -> None:
+    """Ring these tasks now, whatever transaction is under way; for threads that have no connection to the database."""
+    _want(tasks)
+
+
 def wake_for(task: str, **ids: int) -> None:
     """Ring one task about one row, by its id, once the transaction under way has committed; best effort as `wake`."""
     ring = _Ring(task, tuple(sorted(ids.items())))

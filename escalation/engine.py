@@ -18,6 +18,7 @@ from django.db import connection
 
 from core.bulk import read_rows
 from core.db import database_now, lacks_database, lacks_lock
+from core.wake import wake
 from escalation import kinds
 from escalation.measures import measures_of
 from escalation.models import Clock, Escalation, EscalationRequest
@@ -31,7 +32,7 @@ from escalation.operations.state import State, load_states
 from escalation.operations.steps import again, move
 from escalation.operations.telling import Telling
 from escalation.rules.deciding import Cause, Decision, Due, begin_at, decide
-from escalation.rules.pace import LARGEST, Pace
+from escalation.rules.pace import LARGEST, SMALLEST, Pace
 from notifications.ticks import record_tick
 from tickets.models import Status, Ticket
 from tickets.operations import change_statuses
@@ -68,6 +69,8 @@ class TickReport:
     A ticket that another worker had decided just before it was locked counts nowhere.
     """
 
+    # The instant up to which all was looked for.
+    until: dt.datetime | None = None
     tickets: int = 0
     batches: int = 0
     set_aside: int = 0
@@ -103,12 +106,15 @@ def tick(*, now: dt.datetime | None = None, only: Collection[int] | None = None)
     the next contact waiting.
     """
     at = now or database_now()
-    report = TickReport()
+    report = TickReport(until=at)
     if only is None:
         # First, so that what an update has kept is not missed at the same tick.
         report.followed = follow_incidents(now=at)
         report.dead_letters = handle_dead_letters(now=at)
     position = _run_batch(at, _START, only, report, fixed=now is not None)
+    if position is not None and report.tickets >= SMALLEST and only is None:
+        # More than a moment's work: whoever is free may share it at once.
+        wake("escalation.tick")
     while position is not None:
         position = _run_batch(at, position, only, report, fixed=now is not None)
     if report.tickets > LARGE_DRAIN and only is None:

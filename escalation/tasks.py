@@ -3,7 +3,7 @@
 from celery import current_app, shared_task
 
 from core.db import database_now
-from escalation import engine, recomputing
+from escalation import chime, engine, recomputing
 from escalation.operations import record_doubts
 from escalation.operations.recomputing import RUN
 
@@ -14,8 +14,10 @@ LIMIT_SECONDS = 900
 
 @shared_task(name="escalation.tick", ignore_result=True, time_limit=LIMIT_SECONDS)
 def tick(**_: object) -> None:
-    """Decide what is due."""
-    engine.tick()
+    """Decide what is due, and come again at the instant when the next is, if that is within the second."""
+    report = engine.tick()
+    if report.until is not None:
+        chime.chime.set(chime.seconds_until_due(after=report.until))
 
 
 @shared_task(name="escalation.lint", ignore_result=True)

@@ -157,8 +157,9 @@ class Ticket(models.Model):
             ),
         )
         indexes = (
+            # What stands behind the id narrows a walk along the index, without a look at each ticket.
             models.Index(
-                fields=["tier", "tier_due_at", "id"],
+                fields=["tier", "tier_due_at", "id", "service", "severity"],
                 condition=Q(status__in=OPEN, historic=False),
                 name="ticket_open_by_tier",
             ),
@@ -201,7 +202,7 @@ class Ticket(models.Model):
                 name="ticket_done",
             ),
             models.Index(
-                fields=["unacknowledged_since", "id"],
+                fields=["unacknowledged_since", "id", "team", "service", "severity"],
                 condition=Q(unacknowledged_since__isnull=False),
                 name="ticket_unacknowledged",
             ),
