@@ -23,9 +23,9 @@ from helpdesk.processes import processes
 # The limits of DESIGN 7, in seconds.
 SPREAD_P99, INSTANT_P99, OF_ENGINE = 1.5, 5.0, 1.5
 # Over how many seconds the first case is spread.
-_SPREAD, _SPREAD_QUICK = 60.0, 20.0
+_SPREAD, _SPREAD_QUICK = 60.0, 8.0
 # From preparing the tickets until the first is due.
-_LEAD = 5.0
+_LEAD = 2.5
 # Not oftener: what is measured needs the processors.
 _POLL = 0.2
 # Two workers commit batches of 500 out of the order of ids.
