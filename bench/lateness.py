@@ -6,7 +6,6 @@ for the escalations' rows and takes the database's clock when it first sees each
 
 import contextlib
 import datetime as dt
-import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,7 @@ from bench.databases import KEPT, clone, connect, url_of
 from bench.engine import Slices
 from bench.measuring import Row, Size, median, percentile, rounded
 from bench.worker import Worker
-from helpdesk import environment
-from helpdesk.lifeline import dying_with_me
-from helpdesk.processes import processes
+from helpdesk.processes import processes, start
 
 # The limits of DESIGN 7, in seconds.
 SPREAD_P99, INSTANT_P99, OF_ENGINE = 1.5, 5.0, 1.5
@@ -119,15 +116,7 @@ def _processes(database: str) -> Iterator[None]:
     """Run beat and the engine's workers as `manage.py up` starts them; no pacemaker to cover for them."""
     with (KEPT / "processes.log").open("wb") as log:
         running = [
-            subprocess.Popen(
-                process.command,
-                cwd=environment.BASE_DIR,
-                env=os.environ | {"DATABASE_URL": url_of(database)} | process.extra,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
-            )
+            start(process, log=log, extra={"DATABASE_URL": url_of(database)})
             for process in processes()
             if process.name in ("engine", "beat")
         ]

@@ -1,9 +1,14 @@
 """The processes of an installation: one description each, for `manage.py up`, docker-compose.yml and the tests."""
 
+import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import IO
 
 from helpdesk import environment
+from helpdesk.lifeline import dying_with_me
 
 # Queues that carry nothing but "look again".
 RINGS = ("engine", "delivery")
@@ -57,3 +62,16 @@ def worker(queue: str, *, pool: str, size: int, limits: str = "") -> Process:
 
 def _celery() -> list[str]:
     return [sys.executable, "-m", "celery", "--quiet", "--app", "helpdesk"]
+
+
+def start(process: Process, *, log: IO[bytes], extra: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process that ends with this one, outside of the supervisor; it writes to `log`. From the main thread."""
+    return subprocess.Popen(
+        process.command,
+        cwd=environment.BASE_DIR,
+        env=os.environ | process.extra | dict(extra),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
+    )

@@ -23,8 +23,7 @@ from django.test import Client
 
 from escalation.models import EscalationPath
 from helpdesk import environment
-from helpdesk.lifeline import dying_with_me
-from helpdesk.processes import web
+from helpdesk.processes import start, web
 from helpdesk.static import collect
 from tests import chromium, databases
 from tests.helpers import free_port, one_at_a_time
@@ -64,15 +63,7 @@ def live_server_process(django_db_setup: None, django_db_blocker: Any) -> Iterat
         "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{database}",
     }
     with live.log.open("wb") as log:
-        server = subprocess.Popen(
-            process.command,
-            cwd=environment.BASE_DIR,
-            env=os.environ | process.extra | extra,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            preexec_fn=dying_with_me(),  # noqa: PLW1509 session fixtures are set up in the main thread
-        )
+        server = start(process, log=log, extra=extra)
     try:
         wait_until_it_answers(live, server)
         yield live

@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import os
 import socket
 import subprocess
 import time
@@ -10,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.databases import KEPT, url_of
-from helpdesk import environment
-from helpdesk.lifeline import dying_with_me
-from helpdesk.processes import web
+from helpdesk.processes import start, web
 
 _PATIENCE = 60.0
 _POLL = 0.05
@@ -55,15 +52,7 @@ def _start(database: str, port: int, log: Path) -> _Server:
         "BELAY_URL": f"http://localhost:{port}",
     }
     with log.open("wb") as said:
-        return subprocess.Popen(
-            process.command,
-            cwd=environment.BASE_DIR,
-            env=os.environ | process.extra | extra,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
-        )
+        return start(process, log=said, extra=extra)
 
 
 def _wait(server: _Server, port: int, log: Path) -> None:

@@ -14,9 +14,7 @@ from escalation import kinds
 from escalation.models import Clock, PathVersion, RecomputeJob, Standing
 from escalation.operations.recomputing import preview_path, start_job
 from escalation.tasks import pick_up
-from helpdesk import environment
-from helpdesk.lifeline import dying_with_me
-from helpdesk.processes import worker
+from helpdesk.processes import start, worker
 from tests.escalation.test_recomputing import longer
 from tests.house import House, build_house
 from tests.settings import RUN
@@ -44,15 +42,7 @@ def bulk_worker() -> Iterator["subprocess.Popen[bytes]"]:
     }
     log = Path(RUN) / "bulk.log"
     with log.open("ab") as out:
-        child = subprocess.Popen(
-            process.command,
-            cwd=environment.BASE_DIR,
-            env=os.environ | process.extra | extra,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
-        )
+        child = start(process, log=out, extra=extra)
     try:
         yield child
     finally:
