@@ -1,50 +1,38 @@
 """Linked to a major incident: what it takes over, what runs on, what comes back (DESIGN 3, changes under way)."""
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import User
-from accounts.operations import create_user
 from core.errors import Conflict
 from escalation import kinds
 from escalation.engine import tick
-from escalation.models import Clock, Escalation, EscalationRequest, IncidentNews, Standing
+from escalation.models import Clock, Escalation, EscalationRequest
 from escalation.operations import (
     PromiseSpec,
     acknowledge,
     deescalate,
     escalate,
     grant_request,
-    incidents,
     pass_on,
     request_escalation,
 )
 from escalation.operations.incidents import follow_incidents
-from escalation.operations.plan import Plan
-from escalation.operations.state import State
 from notifications.models import Contact, Notification
-from notifications.rendering import render
-from tests.escalation.looking import DAY, at_l2, clock, due, fresh, run, tellings
+from tests.escalation.incidents import link, major, state, unlink
+from tests.escalation.looking import DAY, at_l2, due, fresh, run, tellings
 from tests.house import HOUR, MIN, SEVERITIES, House, republish, steps_for
 from tickets.models import Event, Status, Ticket
 from tickets.operations import (
-    Draft,
     add_reply,
     assign_ticket,
     change_status,
-    declare_major,
     link_to_incident,
-    merge_tickets,
-    open_ticket,
     post_update,
-    resolve_linked,
     set_severity,
-    unlink_from_incident,
 )
 
 SUSPENDED = ("tier_time", "acknowledge", "next_telling", "stakeholder_update")
@@ -60,30 +48,6 @@ def cadenced(house: House) -> House:
     }
     republish(house, promises=promises)
     return house
-
-
-def major(house: House, *, at: dt.datetime | None = None) -> Ticket:
-    ticket = house.open(subject="VPN is down", at=at or house.now)
-    declare_major(ticket_id=ticket.pk, actor=house.agent, now=at or house.now)
-    return ticket
-
-
-def link(house: House, parent: Ticket, child: Ticket, at: dt.datetime) -> None:
-    link_to_incident(ticket_ids=[child.pk], incident_id=parent.pk, actor=house.agent, now=at)
-
-
-def open_for(user: User, house: House) -> Ticket:
-    draft = Draft(requester=user, subject="No VPN", body="It is gone.")
-    return open_ticket(draft=draft, actor=None, now=house.now)
-
-
-def unlink(house: House, child: Ticket, at: dt.datetime) -> None:
-    unlink_from_incident(ticket_ids=[child.pk], actor=house.agent, now=at)
-
-
-def state(ticket: Ticket, kind: str) -> str | None:
-    found = clock(ticket, kind)
-    return found.state if found is not None else None
 
 
 def test_what_the_incident_takes_over_stands_still_and_nobody_is_told(cadenced: House) -> None:
@@ -163,182 +127,6 @@ def test_an_overdue_first_response_tells_the_lead_and_moves_nothing(house: House
 
     assert fresh(child).tier == 1
     assert Notification.objects.filter(ticket=child, kind=kinds.TELL_LEAD).count() == 1
-
-
-def test_the_incident_s_update_keeps_the_first_responses_at_the_instant_it_was_given(house: House) -> None:
-    parent = major(house)
-    children = [house.open() for _ in range(5)]
-    answered = children[0]
-    add_reply(ticket_id=answered.pk, body="On it.", actor=house.agent, now=house.now)
-    for child in children:
-        link(house, parent, child, house.now + MIN)
-    unrelated, late = house.open(), house.open()
-
-    post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + 5 * MIN)
-    link(house, parent, late, house.now + 6 * MIN)
-    # The engine was away; the update counts from when it was given.
-    tick(now=house.now + 25 * MIN)
-
-    for child in children:
-        kept = Clock.objects.get(ticket=child, kind="first_response")
-        assert kept.state == "met"
-    assert kept.stopped_at == house.now + 5 * MIN
-    assert kept.used == 5 * MIN
-    assert Event.objects.filter(ticket=children[-1], kind=kinds.INCIDENT_UPDATED).count() == 1
-    assert Event.objects.get(ticket=answered, kind=kinds.INCIDENT_UPDATED).data["clock"] is None
-    for other in (unrelated, late):
-        assert Clock.objects.get(ticket=other, kind="first_response").state == "fired"
-
-
-def test_an_update_reaches_every_requester_of_a_linked_ticket_once(house: House) -> None:
-    parent = major(house)
-    neighbour, colleague, twice = (
-        create_user(email=f"{name}@example.org", name=name.title()) for name in ("nora", "cem", "ute")
-    )
-    asked = {user: open_for(user, house) for user in (neighbour, colleague, twice)}
-    also, own = open_for(twice, house), house.open()
-    done, duplicate = open_for(neighbour, house), open_for(colleague, house)
-    link_to_incident(
-        ticket_ids=[t.pk for t in (*asked.values(), also, own, done, duplicate)],
-        incident_id=parent.pk,
-        actor=house.agent,
-        now=house.now + MIN,
-    )
-    change_status(ticket_id=done.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 2 * MIN)
-    merge_tickets(
-        loser_ids=[duplicate.pk],
-        survivor_id=asked[colleague].pk,
-        actor=house.lead,
-        now=house.now + 3 * MIN,
-    )
-
-    post_update(ticket_id=parent.pk, body="A line is cut.", actor=house.agent, now=house.now + 4 * MIN)
-    for batch in (2, 500):
-        follow_incidents(now=house.now + 5 * MIN, batch=batch)
-    tick(now=house.now + 5 * MIN)
-
-    mails = Notification.objects.filter(kind=kinds.TELL_INCIDENT_UPDATE).order_by("pk")
-    assert [(mail.ticket_id, mail.address, mail.state) for mail in mails] == [
-        (asked[user].pk, user.email, "pending") for user in (neighbour, colleague, twice)
-    ]
-    # Whoever asked for the incident itself reads it as an update of theirs.
-    assert Notification.objects.filter(kind="ticket.updated").count() == 1
-    letter = render(mails[0])
-    assert "A line is cut." in letter.text
-    assert f"[#{asked[neighbour].pk}]" in letter.subject
-
-
-def test_each_update_is_a_mail_of_its_own_and_the_first_one_keeps_the_promise(house: House) -> None:
-    parent, user = major(house), create_user(email="nora@example.org", name="Nora")
-    child, late = open_for(user, house), open_for(user, house)
-    link(house, parent, child, house.now + MIN)
-    for minute in (5, 10):
-        post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + minute * MIN)
-    link(house, parent, late, house.now + 11 * MIN)
-
-    tick(now=house.now + 12 * MIN)
-
-    assert Notification.objects.filter(kind=kinds.TELL_INCIDENT_UPDATE, ticket=child).count() == 2
-    told = Event.objects.filter(kind=kinds.INCIDENT_UPDATED).order_by("pk")
-    assert [(event.ticket_id, event.data["clock"]) for event in told] == [
-        (child.pk, "first_response"),
-        (child.pk, None),
-    ]
-
-
-def test_what_is_said_when_the_incident_is_over_reaches_them_too(house: House) -> None:
-    parent, user = major(house), create_user(email="nora@example.org", name="Nora")
-    child = open_for(user, house)
-    link(house, parent, child, house.now + MIN)
-    change_status(ticket_id=parent.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 5 * MIN)
-    post_update(ticket_id=parent.pk, body="It is mended.", actor=house.agent, now=house.now + 6 * MIN)
-
-    tick(now=house.now + 7 * MIN)
-
-    assert Notification.objects.filter(kind=kinds.TELL_INCIDENT_UPDATE, ticket=child).count() == 1
-    assert Clock.objects.get(ticket=child, kind="first_response").stopped_at == house.now + 6 * MIN
-
-
-def test_news_is_carried_on_in_batches_and_once(house: House) -> None:
-    parent = major(house)
-    children = [house.open() for _ in range(5)]
-    for child in children:
-        link(house, parent, child, house.now + MIN)
-    post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + 5 * MIN)
-
-    assert follow_incidents(now=house.now + 6 * MIN, batch=2) == 5
-    assert follow_incidents(now=house.now + 6 * MIN, batch=2) == 0
-
-    assert Clock.objects.filter(ticket__in=children, kind="first_response", state="met").count() == 5
-    assert not IncidentNews.objects.filter(done_at__isnull=True).exists()
-
-
-def test_a_ticket_whose_processing_fails_holds_no_other_up(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parent = major(house)
-    children = [house.open() for _ in range(5)]
-    for child in children:
-        link(house, parent, child, house.now + MIN)
-    post_update(ticket_id=parent.pk, body="We know.", actor=house.agent, now=house.now + 5 * MIN)
-    keep = incidents._keep_first_responses
-
-    def failing(plan: Plan, states: Iterable[State], news: IncidentNews) -> None:
-        held = list(states)
-        if any(state.ticket.pk == children[2].pk for state in held):
-            raise ZeroDivisionError("a bug")
-        keep(plan, held, news)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(incidents, "_keep_first_responses", failing)
-        tick(now=house.now + 6 * MIN)
-        assert follow_incidents(now=house.now + 6 * MIN) == 0
-    met = Clock.objects.filter(ticket__in=children, kind="first_response", state="met")
-    assert met.count() == 4
-
-    tick(now=house.now + 7 * MIN)
-
-    assert met.count() == 5
-
-
-def test_when_the_incident_is_over_its_tickets_run_on_until_somebody_resolves_them(house: House) -> None:
-    parent, child = major(house), at_l2(house)
-    link(house, parent, child, house.now + 32 * MIN)
-    change_status(ticket_id=parent.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 60 * MIN)
-
-    tick(now=house.now + 60 * MIN)
-
-    assert due(child, "tier_time") == house.now + 88 * MIN
-    assert fresh(child).incident == parent
-    resolve_linked(incident_id=parent.pk, actor=house.agent, now=house.now + 61 * MIN)
-    assert fresh(child).status == Status.RESOLVED
-
-
-def test_when_the_incident_is_back_its_tickets_stand_still_again(house: House) -> None:
-    parent, child = major(house), at_l2(house)
-    link(house, parent, child, house.now + 32 * MIN)
-    change_status(ticket_id=parent.pk, status=Status.RESOLVED, actor=house.agent, now=house.now + 60 * MIN)
-    tick(now=house.now + 60 * MIN)
-    change_status(ticket_id=parent.pk, status=Status.OPEN, actor=house.agent, now=house.now + 62 * MIN)
-
-    tick(now=house.now + 62 * MIN)
-
-    assert state(child, "tier_time") == "paused"
-    standing = Standing.objects.get(ticket=child)
-    assert standing.suspended_at is not None
-
-
-def test_an_incident_that_came_back_before_the_engine_looked_never_let_go(house: House) -> None:
-    parent, child = major(house), at_l2(house)
-    link(house, parent, child, house.now + 32 * MIN)
-    for status in (Status.RESOLVED, Status.OPEN):
-        change_status(ticket_id=parent.pk, status=status, actor=house.agent, now=house.now + 60 * MIN)
-
-    tick(now=house.now + 61 * MIN)
-
-    assert state(child, "tier_time") == "paused"
-    assert not Event.objects.filter(ticket=child, kind=kinds.RESUMED).exists()
-    assert not IncidentNews.objects.filter(done_at__isnull=True).exists()
 
 
 def wait(house: House, child: Ticket, status: str, at: dt.datetime) -> None:
