@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -53,3 +54,8 @@ def one_at_a_time(what: str) -> Iterator[None]:
     with (KEPT / f"{what}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def patience(seconds: float) -> float:
+    """Return how long to allow for what takes so many seconds here, when others work on this machine too."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

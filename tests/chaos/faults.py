@@ -15,8 +15,9 @@ from core.db import database_now
 from escalation.models import Clock
 from notifications.models import Notification
 from tests.chaos.counting import climbed
-from tests.chaos.installation import Ground, Installation, Running, children_of, patience, wait_for
+from tests.chaos.installation import Ground, Installation, Running, children_of, wait_for
 from tests.chaos.mail_server import Taken
+from tests.helpers import patience
 
 
 def kill_pool(worker: int) -> int:
@@ -75,6 +76,8 @@ def kill_after_accept(installation: Installation, worker: Running, number: int) 
     assert killed.wait(patience(30)), "no mail came"
     worker.kill()
     installation.mail.on_taken = lambda _mail: None
+    # What had reached the server when its client died is taken none the less.
+    wait_for("the server's noticing", lambda: not installation.mail.sessions)
     taken = {mail.message_id for mail in installation.mail.taken[before:]}
     return Notification.objects.filter(state=Notification.State.SENDING, message_id__in=taken).count()
 

@@ -25,7 +25,7 @@ from helpdesk.lifeline import dying_with_me
 from helpdesk.processes import Process, processes, web
 from notifications.models import TickRecord
 from tests.chaos.mail_server import MailServer
-from tests.helpers import free_port
+from tests.helpers import free_port, patience
 
 Found = TypeVar("Found")
 
@@ -258,11 +258,6 @@ def look(question: Callable[[], Found]) -> Found | None:
     except (DatabaseError, InterfaceError, psycopg2.Error):
         connection.close()
         return None
-
-
-def patience(seconds: float) -> float:
-    """Return how long to allow for what takes so many seconds here, when others work on this machine too."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_for(what: str, question: Callable[[], Found], seconds: float = 30, *, pause: float = 0.02) -> Found:

@@ -19,8 +19,9 @@ from tests.chaos.counting import (
     wait_until_climbed,
     wait_until_sent,
 )
-from tests.chaos.installation import Installation, patience
+from tests.chaos.installation import Installation
 from tests.chaos.people import clicker
+from tests.helpers import patience
 from tests.house import House
 from tickets.models import Entry
 
@@ -96,8 +97,8 @@ def test_a_backlog_of_rings_is_harmless(installation: Installation, house: House
     assert counted.holds, counted
     assert counted.duplicates == 0
     assert max(left["engine"], left["delivery"]) < 10
-    # Only what can be missed is dropped.
-    assert left["bulk"] == 1
+    # Only what can be missed is dropped; beat may have asked for more meanwhile.
+    assert left["bulk"] >= waiting["bulk"]
 
 
 @pytest.mark.slow

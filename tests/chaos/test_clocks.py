@@ -17,7 +17,8 @@ from tests.chaos.counting import (
     wait_until_climbed,
     wait_until_sent,
 )
-from tests.chaos.installation import Installation, patience
+from tests.chaos.installation import Installation
+from tests.helpers import patience
 from tests.house import MIN, House
 
 SECOND = dt.timedelta(seconds=1)

@@ -11,7 +11,8 @@ from notifications.models import ContactMethod, Notification
 from tests.chaos import mail_server
 from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
 from tests.chaos.faults import kill_after_accept, leases_run_out
-from tests.chaos.installation import Installation, patience, wait_for
+from tests.chaos.installation import Installation, wait_for
+from tests.helpers import patience
 from tests.house import House
 
 SECOND = dt.timedelta(seconds=1)

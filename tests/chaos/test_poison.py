@@ -10,7 +10,8 @@ from escalation.models import Clock, Escalation, Standing
 from notifications.models import Notification
 from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
 from tests.chaos.faults import cure, poison, rest_is_over
-from tests.chaos.installation import Installation, patience, wait_for
+from tests.chaos.installation import Installation, wait_for
+from tests.helpers import patience
 from tests.house import House
 from tickets.models import Ticket
 

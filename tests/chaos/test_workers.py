@@ -10,7 +10,8 @@ import pytest
 from escalation.models import Escalation
 from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
 from tests.chaos.faults import kill_before_commit, kill_pool, wait_for_commit
-from tests.chaos.installation import Installation, children_of, patience, wait_for
+from tests.chaos.installation import Installation, children_of, wait_for
+from tests.helpers import patience
 from tests.house import House
 
 SECOND = dt.timedelta(seconds=1)
