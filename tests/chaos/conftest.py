@@ -75,6 +75,14 @@ def installation(
 
 
 @pytest.fixture
+def durable(installation: Installation) -> Installation:
+    """PostgreSQL as in production: what was committed survives a crash."""
+    installation.ground.postgres.stop()
+    installation.ground.start_postgres(durable=True)
+    return installation
+
+
+@pytest.fixture
 def house(installation: Installation) -> House:
     """The usual house, whose path promises nothing: a climb causes two mails, one to each contact of L2."""
     house = build_house(with_path=False)

@@ -5,6 +5,7 @@ import datetime as dt
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -57,6 +58,29 @@ def leases_run_out() -> int:
     return leased.update(lease_until=F("lease_until") - dt.timedelta(minutes=1))
 
 
+def wait_until_only_the_dead_lease(installation: Installation) -> None:
+    """Wait until living workers have sent what they can: nothing is due, nothing is taken any more."""
+    due = Notification.objects.filter(state=Notification.State.PENDING)
+    wait_for("an outbox with nothing due", lambda: not due.filter(due_at__lte=database_now()).exists())
+    wait_for_silence(installation)
+
+
+def wait_for_silence(installation: Installation) -> None:
+    """Wait until no mail has been taken and no row leased or settled for longer than a mail takes."""
+    before: tuple[int, set[int]] | None = None
+    since = time.monotonic()
+
+    def silent() -> bool:
+        nonlocal before, since
+        sending = Notification.objects.filter(state=Notification.State.SENDING)
+        now = (len(installation.mail.taken), set(sending.values_list("pk", flat=True)))
+        if now != before:
+            before, since = now, time.monotonic()
+        return time.monotonic() - since > patience(1)
+
+    wait_for("silence", silent)
+
+
 def kill_after_accept(installation: Installation, worker: Running, number: int) -> int:
     """kill -9 the delivery worker right after the server's answer to the next `number`th mail.
 
@@ -77,7 +101,7 @@ def kill_after_accept(installation: Installation, worker: Running, number: int) 
     worker.kill()
     installation.mail.on_taken = lambda _mail: None
     # What had reached the server when its client died is taken none the less.
-    wait_for("the server's noticing", lambda: not installation.mail.sessions)
+    wait_for_silence(installation)
     taken = {mail.message_id for mail in installation.mail.taken[before:]}
     return Notification.objects.filter(state=Notification.State.SENDING, message_id__in=taken).count()
 
@@ -125,9 +149,3 @@ def cure() -> None:
 def rest_is_over(*ids: int) -> None:
     """Let tickets that were set aside have rested long enough."""
     Clock.objects.filter(ticket__in=ids, fires_at__isnull=False).update(fires_at=database_now())
-
-
-def cut_off(installation: Installation) -> int:
-    """Count the mails that the server took and whose row does not say so yet."""
-    taken = {mail.message_id for mail in installation.mail.taken}
-    return Notification.objects.filter(state=Notification.State.SENDING, message_id__in=taken).count()

@@ -27,28 +27,6 @@ class Taken:
     at: float
 
 
-class _Counted(SMTP):
-    """A session that is counted while it is open."""
-
-    @property
-    def sessions(self) -> "set[SMTP]":
-        sessions: set[SMTP] = self.event_handler.sessions
-        return sessions
-
-    def connection_made(self, transport: Any) -> None:
-        self.sessions.add(self)
-        super().connection_made(transport)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self.sessions.discard(self)
-
-
-class _Controller(Controller):
-    def factory(self) -> SMTP:
-        return _Counted(self.handler, **self.SMTP_kwargs)
-
-
 @dataclass
 class MailServer:
     """What the server does with whom, and what it took; served from a thread of its own."""
@@ -60,7 +38,6 @@ class MailServer:
     taken: list[Taken] = field(default_factory=list)
     # How often each manner was met.
     met: Counter[str] = field(default_factory=Counter)
-    sessions: set[SMTP] = field(default_factory=set)
     host: str = "127.0.0.1"
     port: int = 0
     _controller: Any = None
@@ -68,7 +45,7 @@ class MailServer:
     def start(self) -> None:
         """Listen; after a stop, on the port of before."""
         self.port = self.port or free_port()
-        self._controller = _Controller(self, hostname=self.host, port=self.port)
+        self._controller = Controller(self, hostname=self.host, port=self.port)
         self._controller.start()
 
     def stop(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from notifications.engine import SENDERS
 from tests.chaos.counting import (
     Prove,
     celery_ticks_again,
@@ -18,14 +19,6 @@ from tests.chaos.faults import crash, stop_fast
 from tests.chaos.installation import Ground, Installation, wait_for
 from tests.chaos.people import clicker
 from tests.house import House
-
-
-@pytest.fixture
-def durable(installation: Installation) -> Installation:
-    """PostgreSQL as in production: what was committed survives a crash."""
-    installation.ground.postgres.stop()
-    installation.ground.start_postgres(durable=True)
-    return installation
 
 
 @pytest.mark.slow
@@ -63,11 +56,11 @@ def test_a_restart_of_the_database_amid_the_drain_costs_seconds_and_nothing_else
     counted = outcome(durable, ids)
     prove(
         f"PostgreSQL: {'fast restart' if stop is stop_fast else 'kill -9, crash recovery'}",
-        f"{restarts} amid {len(ids)} due, at most {restarts * 8} mails on the wire",
+        f"{restarts} amid {len(ids)} due, at most {restarts * SENDERS} mails on the wire",
         counted,
         f"{climbed(ids)}/{len(ids)} within {seconds:.0f} s, Celery's own ticks {back:.0f} s later",
     )
     assert counted.holds, counted
     # At most what was on the wire at each cut.
-    assert counted.duplicates <= restarts * 8
+    assert counted.duplicates <= restarts * SENDERS
     assert person.failed == []
