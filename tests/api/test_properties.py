@@ -5,7 +5,7 @@ import io
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,12 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
+def _verb(operation: Any) -> str:
+    """Return the last part of an address: what is done with the row."""
+    verb: str = operation.path.strip("/").split("/")[-1]
+    return verb
+
+
 @dataclass
 class Probe:
     """What one run asks of the API: at most `examples` times each operation, for `seconds` of this process's work.
@@ -46,7 +52,8 @@ class Probe:
     examples: int
     seconds: float
     derandomize: bool
-    until: float = 0.0
+    # When the operation being asked has used up its share.
+    until: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         # (operation, status) -> how often.
@@ -97,21 +104,21 @@ class Probe:
 
     def row(self, operation: Any) -> int | None:
         """Return the id of a row that is there; a fresh one where earlier verbs may have closed it."""
-        place, *_, verb = operation.path.removeprefix("/api/v1/").strip("/").split("/")
+        place = operation.path.removeprefix("/api/v1/").split("/")[0]
         fresh = {"tickets": self.ticket, "escalation-requests": self.wish}
+        ready = {"answer": self.asked, "resolve-linked": self.over}
         if operation.method in {"post", "patch"} and place in fresh:
-            return {"answer": self.asked, "resolve-linked": self.over}.get(verb, fresh[place])()
+            return ready.get(_verb(operation), fresh[place])()
         return self.rows.get(place)
 
     def known(self, operation: Any) -> dict[str, Any]:
-        """Return values of a body that chance doesn't hit upon; what it would do wrong with others is left to it."""
+        """Return the values of a body that chance doesn't hit upon."""
         wanted: dict[str, Callable[[], dict[str, Any]]] = {
             "consult": lambda: {"to_position": 4},
             "merge": lambda: {"tickets": [self.ticket()]},
             "link": lambda: {"incident": self.major()},
         }
-        verb = operation.path.strip("/").split("/")[-1]
-        return {"seq": 1} | wanted.get(verb, dict)()
+        return {"seq": 1} | wanted.get(_verb(operation), dict)()
 
     def ask(self, operation: Any, mode: GenerationMode) -> None:
         """Ask one operation. Raises what a check found."""

@@ -140,6 +140,13 @@ def queue_length(installation: Installation, queue: str) -> int:
     return int(installation.broker().llen(f"{installation.environment['BELAY_PREFIX']}{queue}"))  # type: ignore[arg-type]
 
 
+def queued(installation: Installation, queue: str) -> list[str]:
+    """Return the messages that wait in one of Celery's queues."""
+    key = f"{installation.environment['BELAY_PREFIX']}{queue}"
+    messages: list[bytes] = installation.broker().lrange(key, 0, -1)  # type: ignore[assignment]
+    return [message.decode() for message in messages]
+
+
 def celery_ticks_again(seconds: float) -> float:
     """Return after how many seconds both engines have ticked three times, with no pacemaker to do it."""
     runs = dict(TickRecord.objects.values_list("name", "runs"))

@@ -102,7 +102,12 @@ def kill_after_accept(installation: Installation, worker: Running, number: int) 
     installation.mail.on_taken = lambda _mail: None
     # What had reached the server when its client died is taken none the less.
     wait_for_silence(installation)
-    taken = {mail.message_id for mail in installation.mail.taken[before:]}
+    return cut_off(installation, since=before)
+
+
+def cut_off(installation: Installation, *, since: int) -> int:
+    """Count, of the mails that the server took after the first so many, those whose row says nothing of it."""
+    taken = {mail.message_id for mail in installation.mail.taken[since:]}
     return Notification.objects.filter(state=Notification.State.SENDING, message_id__in=taken).count()
 
 

@@ -16,6 +16,7 @@ from tests.chaos.counting import (
     open_due,
     outcome,
     queue_length,
+    queued,
     wait_until_climbed,
     wait_until_sent,
 )
@@ -73,7 +74,7 @@ def test_a_backlog_of_rings_is_harmless(installation: Installation, house: House
         for _ in range(backlog):
             for task in ("escalation.tick", "notifications.tick"):
                 app.send_task(task, producer=producer)
-        app.send_task("tickets.seal", producer=producer)
+        kept = app.send_task("tickets.seal", producer=producer).id
     app.close()
     waiting = {queue: queue_length(installation, queue) for queue in ("engine", "delivery", "bulk")}
     ids = open_due(house, 40)
@@ -85,7 +86,7 @@ def test_a_backlog_of_rings_is_harmless(installation: Installation, house: House
     seconds = time.monotonic() - began
 
     counted = outcome(installation, ids)
-    left = {queue: queue_length(installation, queue) for queue in ("engine", "delivery", "bulk")}
+    left = {queue: queue_length(installation, queue) for queue in ("engine", "delivery")}
     runs = dict(TickRecord.objects.values_list("name", "runs"))
     prove(
         "a backlog of rings",
@@ -97,8 +98,8 @@ def test_a_backlog_of_rings_is_harmless(installation: Installation, house: House
     assert counted.holds, counted
     assert counted.duplicates == 0
     assert max(left["engine"], left["delivery"]) < 10
-    # Only what can be missed is dropped; beat may have asked for more meanwhile.
-    assert left["bulk"] >= waiting["bulk"]
+    # Only what can be missed is dropped.
+    assert any(kept in message for message in queued(installation, "bulk"))
 
 
 @pytest.mark.slow
