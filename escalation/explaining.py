@@ -15,7 +15,8 @@ from escalation.models import Clock, Escalation, PathVersion, Standing
 from escalation.models.clocks import LIVE
 from escalation.operations.people import leads_of
 from escalation.operations.state import State
-from escalation.paths import path_rules
+from escalation.operations.telling import hour_at
+from escalation.paths import CalendarVersions, path_rules
 from escalation.rules.clocks import used_until
 from escalation.rules.deciding import WARNING, Due
 from escalation.rules.explaining import (
@@ -34,7 +35,7 @@ from escalation.rules.explaining import (
     shorten,
 )
 from escalation.rules.paths import PathRule, StepRule
-from escalation.rules.telling import next_told
+from escalation.rules.telling import next_told, those_there
 from notifications.models import Contact, ContactList, Notification
 from notifications.queries import Rung, methods_of, resolve_lists
 from tickets.models import Ticket
@@ -223,7 +224,8 @@ class _Outlook:
         self.consequences = {kind: self._consequence(clock) for kind, clock in state.clocks.items()}
         steps = [found.to for found in self.consequences.values() if found.to is not None]
         list_ids = {pk for step in steps for pk in step.list_ids}
-        self.lists = resolve_lists(list_ids)
+        self.lists = resolve_lists(list_ids, now)
+        self.calendars = CalendarVersions([state.path])
         self.list_names = dict(ContactList.objects.filter(pk__in=list_ids).values_list("pk", "name"))
         self.fallback = Contact.objects.get(pk=state.path.fallback_id)
         self.fallback_reachable = bool(methods_of([state.path.fallback_id]))
@@ -341,7 +343,9 @@ class _Outlook:
         return _are_told(names, f" ({self._named(step)})") if names else "nobody is told"
 
     def _people(self, step: StepRule) -> list[Rung]:
-        return [rung for pk in step.list_ids for rung in self.lists.get(pk, ())]
+        listed = [rung for pk in step.list_ids for rung in self.lists.get(pk, ())]
+        awake, there = those_there(listed, hour_at(self.state, self.calendars, self.now, step))
+        return awake or there
 
     def _named(self, step: StepRule) -> str:
         return _joined([self.list_names[pk] for pk in step.list_ids if pk in self.list_names])

@@ -1,5 +1,6 @@
 """The facts that linting a path needs, as contacts, teams and calendars are now; and what is doubtful about it."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ class Linted:
     doubts: tuple[Doubt, ...]
 
 
-def lint_active() -> list[Linted]:
+def lint_active(now: dt.datetime) -> list[Linted]:
     """Return the active paths in the order in which they are tried, each with its doubts.
 
     A constant number of queries, however many paths, steps and contacts there are.
@@ -30,13 +31,13 @@ def lint_active() -> list[Linted]:
     paths = _active()
     specs = specs_of_versions(path.current_id for path in paths if path.current_id is not None)
     wanted = [(path, specs[path.current_id]) for path in paths if path.current_id is not None]
-    facts = _gather([spec for _, spec in wanted])
+    facts = _gather([spec for _, spec in wanted], now)
     return [Linted(path, facts.lint(spec, _before(paths, spec, path.pk))) for path, spec in wanted]
 
 
-def lint_path(spec: PathSpec, *, path_id: int | None) -> tuple[Doubt, ...]:
+def lint_path(spec: PathSpec, *, path_id: int | None, now: dt.datetime) -> tuple[Doubt, ...]:
     """Return what is doubtful about one path as it is written down; `path_id` is None for a new one."""
-    return _gather([spec]).lint(spec, _before(_active(), spec, path_id))
+    return _gather([spec], now).lint(spec, _before(_active(), spec, path_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,10 @@ def _before(
     ]
 
 
-def _gather(specs: Sequence[PathSpec]) -> _Facts:
+def _gather(specs: Sequence[PathSpec], now: dt.datetime) -> _Facts:
     list_ids = {pk for spec in specs for step in spec.steps for pk in step.contact_list_ids}
     fallback_ids = {spec.fallback_contact_id for spec in specs if spec.fallback_contact_id is not None}
-    rungs = resolve_lists(list_ids)
+    rungs = resolve_lists(list_ids, now)
     entries = {
         entry.pk: entry
         for entry in ContactListEntry.objects.filter(contact_list_id__in=list_ids).select_related(

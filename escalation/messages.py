@@ -101,7 +101,7 @@ def _load(rows: Sequence[Notification]) -> Known:
         for row in rows
         if row.kind in (kinds.TELL, kinds.TELL_FALLBACK) and row.ticket_id in tickets and row.seq is not None
     }
-    outlooks = outlooks_of((tickets[pk], seq) for pk, seq in sorted(told)) if told else {}
+    outlooks = outlooks_of(((tickets[pk], seq) for pk, seq in sorted(told)), now) if told else {}
     wishes = {row.context["request"]: row.ticket_id for row in rows if "request" in row.context}
     requests, answer_by = {}, {}
     if wishes:

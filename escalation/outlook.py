@@ -73,9 +73,9 @@ class Outlook:
     in_turn: bool
 
 
-def outlook_of(ticket: Ticket, seq: int, *, contact_id: int | None) -> Outlook | None:
+def outlook_of(ticket: Ticket, seq: int, *, contact_id: int | None, now: dt.datetime) -> Outlook | None:
     """Return the outlook of one seq for one contact, None for a ticket or seq that never was; see `outlooks_of`."""
-    sources = _Sources.of([(ticket, seq)])
+    sources = _Sources.of([(ticket, seq)], now)
     outlook = _outlook(sources, ticket, seq)
     if outlook is None:
         return None
@@ -83,13 +83,13 @@ def outlook_of(ticket: Ticket, seq: int, *, contact_id: int | None) -> Outlook |
     return replace(outlook, instructions=mine[-1].instructions or "") if mine else outlook
 
 
-def outlooks_of(wanted: Iterable[tuple[Ticket, int]]) -> dict[tuple[int, int], Outlook]:
+def outlooks_of(wanted: Iterable[tuple[Ticket, int]], now: dt.datetime) -> dict[tuple[int, int], Outlook]:
     """Return the outlook of each (ticket, seq) that ever was, for whoever is told of it, by (ticket id, seq).
 
     For a seq that is over, nothing happens any more: `until` is None. A dozen queries for all of them.
     """
     pairs = list(wanted)
-    sources = _Sources.of(pairs)
+    sources = _Sources.of(pairs, now)
     found = {(ticket.pk, seq): _outlook(sources, ticket, seq) for ticket, seq in pairs}
     return {key: outlook for key, outlook in found.items() if outlook is not None}
 
@@ -122,7 +122,7 @@ class _Sources:
     lists: dict[int, tuple[Rung, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[Ticket, int]]) -> "_Sources":
+    def of(cls, pairs: Sequence[tuple[Ticket, int]], now: dt.datetime) -> "_Sources":
         """Read what is known of these tickets; the number of queries does not grow with them."""
         ids = sorted({ticket.pk for ticket, _ in pairs})
         sources = cls()
@@ -154,7 +154,7 @@ class _Sources:
             | {standing.version_id for standing in sources.standings.values()}
         )
         steps = [sources.step(ticket.pk, seq) for ticket, seq in pairs if sources.at(ticket.pk, seq)]
-        sources.lists = resolve_lists({pk for step in steps if step.in_turn for pk in step.list_ids})
+        sources.lists = resolve_lists({pk for step in steps if step.in_turn for pk in step.list_ids}, now)
         return sources
 
     def read_words(self, ids: Sequence[int]) -> None:

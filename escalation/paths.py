@@ -103,6 +103,10 @@ class CalendarVersions:
             return round_the_clock_version_id()
         return self._current(path, step.calendar_id if step.calendar_id is not None else path.calendar_id)
 
+    def business_hours(self, path: PathRule, step: StepRule) -> int:
+        """Return the version of the step's opening hours, at any severity: what its contact lists mean by them."""
+        return self._current(path, step.calendar_id if step.calendar_id is not None else path.calendar_id)
+
     def for_follow_up(self, path: PathRule) -> int:
         """Return the version whose business days a follow-up waits."""
         return self._current(path, path.calendar_id)

@@ -22,7 +22,7 @@ from notifications.letters import Action, Letter, TicketLine, compose, page
 from notifications.models import Contact, Notification
 from notifications.operations import new_message_id
 from notifications.rendering import Line, Rendered, foldable_kinds, lines_of
-from notifications.rules import how_many_singly
+from notifications.rules.delivery import how_many_singly
 from tickets.models import Severity
 
 DIGEST = "notifications.digest"

@@ -29,7 +29,7 @@ from notifications.leasing import Hold, Leased, Outcome, claim
 from notifications.models import Notification
 from notifications.operations import mail_host
 from notifications.rendering import Rendered
-from notifications.rules import retry_after
+from notifications.rules.delivery import retry_after
 from notifications.ticks import record_delivery_tick
 
 log = logging.getLogger("belay.delivery")

@@ -107,7 +107,7 @@ class EscalationPathAdmin(BelayAdmin):
             spec = self._spec(request, path)
             editor = PathEditor(choices, spec=spec, seen=fingerprint(path) if path is not None else "")
             if path is not None:
-                warnings = lint_path(spec, path_id=path.pk)
+                warnings = lint_path(spec, path_id=path.pk, now=database_now())
         return TemplateResponse(
             request,
             "admin/escalation/path.html",
@@ -230,5 +230,5 @@ def _steps(editor: PathEditor, warnings: tuple[Doubt, ...]) -> list[dict[str, An
                 for severity, *cells in step.cells()
             ],
         }
-        for step, told, lists in zip(editor.steps, who_is_told(named), named, strict=True)
+        for step, told, lists in zip(editor.steps, who_is_told(named, database_now()), named, strict=True)
     ]

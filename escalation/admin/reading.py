@@ -1,5 +1,6 @@
 """What the page of a path shows beside the form: who would be told, versions, tickets at work."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,6 +13,7 @@ from escalation.models import EscalationPath, PathVersion, Standing, Step
 from escalation.reading import specs_of_versions
 from escalation.rules.problems import SEVERITIES
 from escalation.rules.specs import OF_THE_PATH, PROMISES, TARGETS, PathSpec, PromiseSpec, StepSpec
+from notifications.models import ContactListEntry
 from notifications.queries import Rung, resolve_lists
 from tickets.querysets import OPEN
 
@@ -31,10 +33,10 @@ class Told:
     ways: str
 
 
-def who_is_told(list_ids: Iterable[tuple[int, ...]]) -> list[list[Told]]:
+def who_is_told(list_ids: Iterable[tuple[int, ...]], now: dt.datetime) -> list[list[Told]]:
     """Return for each step who would be told now, in order; a constant number of queries."""
     steps = list(list_ids)
-    rungs = resolve_lists({pk for step in steps for pk in step})
+    rungs = resolve_lists({pk for step in steps for pk in step}, now)
     return [[_told(rung) for pk in step for rung in rungs.get(pk, ())] for step in steps]
 
 
@@ -42,6 +44,8 @@ def _told(rung: Rung) -> Told:
     limits = []
     if rung.severities:
         limits.append("only " + ", ".join(f"SEV{severity}" for severity in sorted(rung.severities)))
+    if rung.hours != ContactListEntry.Hours.ALWAYS:
+        limits.append(ContactListEntry.Hours(rung.hours).label.lower())
     if rung.from_round > 1:
         limits.append(f"from round {rung.from_round} on")
     return Told(

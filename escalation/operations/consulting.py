@@ -15,7 +15,10 @@ from escalation.operations.groups import consult_group
 from escalation.operations.people import admins_as_contacts
 from escalation.operations.plan import Plan
 from escalation.operations.state import State
+from escalation.operations.telling import hour_at
+from escalation.paths import CalendarVersions
 from escalation.rules.paths import StepRule
+from escalation.rules.telling import those_there
 from notifications.operations import Message, contacts_for
 from notifications.queries import Rung, methods_of, resolve_lists
 from tickets.timeline import NewEvent, working
@@ -61,7 +64,7 @@ def consult(
         check_seen(state, seen_seq, state.at(now))
         check_open(state)
         step = _asked_step(state, to_position)
-        reached, fallback = _whom(state, step, actor)
+        reached, fallback = _whom(state, step, actor, state.at(now))
         if not reached:
             raise Conflict(
                 f"Nobody of {step.name} can be reached, and neither can the fallback contact.",
@@ -139,28 +142,29 @@ def _asked_step(state: State, to_position: int) -> StepRule:
     )
 
 
-def _whom(state: State, step: StepRule, actor: User) -> tuple[list[_Reached], bool]:
+def _whom(state: State, step: StepRule, actor: User, now: dt.datetime) -> tuple[list[_Reached], bool]:
     """Return who is told, never the asker, and whether they stand in for a step that can't be reached."""
     if step.queue_only:
         lead = _lead_of(step.team_id)
         people = contacts_for([lead]) if lead is not None and lead.pk != actor.pk else {}
         found = _reachable([(contact.pk, contact.user_id) for contact in people.values()])
     else:
-        found = _listed(state, step, actor)
+        found = _listed(state, step, actor, now)
     if found:
         return found, False
     stand_in = _reachable([(state.path.fallback_id, None)])
     return stand_in or _reachable([(c.pk, c.user_id) for c in admins_as_contacts()]), True
 
 
-def _listed(state: State, step: StepRule, actor: User) -> list[_Reached]:
+def _listed(state: State, step: StepRule, actor: User, now: dt.datetime) -> list[_Reached]:
     """Return those the step would tell first; where conditions keep all of them for later rounds, those."""
-    resolved = resolve_lists(step.list_ids)
+    resolved = resolve_lists(step.list_ids, now)
+    listed = [rung for list_id in step.list_ids for rung in resolved[list_id]]
+    reachable = [rung for rung in listed if rung.reachable and rung.user_id != actor.pk]
+    awake, there = those_there(reachable, hour_at(state, CalendarVersions([state.path]), now, step))
     rungs: dict[int, Rung] = {}
-    for list_id in step.list_ids:
-        for rung in resolved[list_id]:
-            if rung.reachable and rung.user_id != actor.pk:
-                rungs.setdefault(rung.contact_id, rung)
+    for rung in awake or there:
+        rungs.setdefault(rung.contact_id, rung)
     severity = state.ticket.severity
     first = [rung for rung in rungs.values() if rung.wanted(severity, 1)]
     later = [rung for rung in rungs.values() if rung.wanted(severity, rung.from_round)]

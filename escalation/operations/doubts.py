@@ -22,7 +22,7 @@ def record_doubts(*, now: dt.datetime) -> int:
         list(
             EscalationPath.objects.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
         )
-        linted = lint_active()
+        linted = lint_active(now)
         kept: dict[int, list[PathDoubt]] = {}
         for row in PathDoubt.objects.order_by("path_id", "number"):
             kept.setdefault(row.path_id, []).append(row)

@@ -271,7 +271,7 @@ class Plan:
         self._answer_overtaken()
         if self.withdrawn:
             withdraw(groups=self.withdrawn, now=self.now)
-        told = tell(self.tellings, now=self.now)
+        told = tell(self.tellings, now=self.now, calendars=self.calendars)
         for telling, clock in told.rescheduled:
             self.set_timing(telling.state, clock)
             self.write(telling.state, clock)

@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from calendars.queries import hours_of
+from calendars.rules import is_open
 from escalation import kinds
 from escalation.models import Clock
 from escalation.operations.people import admins_as_contacts
 from escalation.operations.state import State
+from escalation.paths import CalendarVersions
 from escalation.rules.deciding import begin_at
-from escalation.rules.telling import next_told
+from escalation.rules.paths import StepRule
+from escalation.rules.telling import Hour, next_told, those_there
 from notifications.models import Notification
 from notifications.operations import Addressee, Circular
 from notifications.queries import Rung, methods_of, resolve_lists
@@ -53,21 +57,25 @@ class Recipient:
     user_id: int | None
     instructions: str
     methods: tuple[tuple[int, str, str], ...]
+    # When their quiet ends (UTC), for those who are told then.
+    not_before: dt.datetime | None = None
 
 
-def tell(tellings: Sequence[Telling], *, now: dt.datetime) -> Told:
+def tell(tellings: Sequence[Telling], *, now: dt.datetime, calendars: CalendarVersions) -> Told:
     """Decide who is told now at each ticket's step; a constant number of queries for all of them.
 
     Everyone at once: all reachable entries of the next round. One after another: the next reachable entry not yet told
     in this round, else the first of the next. Lists are resolved now. Where no entry of any round can be reached, the
     path's fallback contact is told, at the top all admins too. Quiet after the last round unless an acknowledgement is
     still wanted: then the last round repeats until it is due. Who has said "I can't" is not told again at this seq.
+    Who is quiet now is passed over, unless on call or what counts counts round the clock; where all are quiet they are
+    told when the quiet ends.
     """
     told = Told()
     wanted = [telling for telling in tellings if not telling.state.step.queue_only]
     if not wanted:
         return told
-    resolved = resolve_lists({list_id for t in wanted for list_id in t.state.step.list_ids})
+    resolved = resolve_lists({list_id for t in wanted for list_id in t.state.step.list_ids}, now)
     already = _told_so_far(wanted)
     alike = _Alike()
     nobody: list[tuple[Telling, int]] = []
@@ -76,7 +84,7 @@ def tell(tellings: Sequence[Telling], *, now: dt.datetime) -> Told:
         key = _alike_key(telling)
         found = alike.rounds.get(key) if key is not None else None
         if found is None:
-            found = _find(telling, resolved, already)
+            found = _find(telling, resolved, already, hour_at(telling.state, calendars, now))
             if key is not None:
                 alike.rounds[key] = found
         if found.recipients is None:
@@ -129,12 +137,40 @@ def _find(
     telling: Telling,
     resolved: Mapping[int, Sequence[Rung]],
     already: Mapping[int, Mapping[int, set[int]]],
+    hour: Hour,
+) -> _Found:
+    step = telling.state.step
+    listed = [rung for list_id in step.list_ids for rung in resolved.get(list_id, ())]
+    awake, there = those_there(listed, hour)
+    found = _next(telling, awake, already)
+    if len(awake) == len(there):
+        return found
+    # All that could be told are quiet: they are told when that ends, which is not the same as nobody.
+    return found if found.recipients is not None else _next(telling, there, already, wait=True)
+
+
+def hour_at(
+    state: State, calendars: CalendarVersions, now: dt.datetime, step: StepRule | None = None
+) -> Hour:
+    """Return what hour it is at `now` for a step of the ticket's path, by default the one it is at."""
+    step = step or state.step
+    counts_in = hours_of(calendars.for_step(state.path, step, state.ticket.severity))
+    business = hours_of(calendars.business_hours(state.path, step))
+    return Hour(business.always or is_open(business, now), counts_in.always)
+
+
+def _next(
+    telling: Telling,
+    people: Sequence[Rung],
+    already: Mapping[int, Mapping[int, set[int]]],
+    *,
+    wait: bool = False,
 ) -> _Found:
     state, step = telling.state, telling.state.step
     # Rounds rise as long as the ticket is at this seq; conditions count them from when this telling began.
     found = next_told(
         step,
-        [rung for list_id in step.list_ids for rung in resolved.get(list_id, ())],
+        people,
         severity=state.ticket.severity,
         wants_answer=Clock.Kind.ACKNOWLEDGE in state.clocks,
         round_now=state.standing.round,
@@ -145,7 +181,9 @@ def _find(
     )
     if found.nobody:
         return _Found(0, None)
-    return _Found(found.round - state.standing.round, tuple(_recipient(rung) for rung in found.people))
+    return _Found(
+        found.round - state.standing.round, tuple(_recipient(rung, wait=wait) for rung in found.people)
+    )
 
 
 def _rounds_since_begin(telling: Telling) -> int:
@@ -228,6 +266,7 @@ def _addressees(state: State, recipients: tuple[Recipient, ...], alike: _Alike) 
                 channel=recipient.methods[0][1],
                 address=recipient.methods[0][2],
                 context=context | {"instructions": recipient.instructions},
+                due_at=recipient.not_before,
             )
             for recipient in recipients
         )
@@ -307,5 +346,11 @@ def _told_so_far(tellings: Sequence[Telling]) -> dict[int, dict[int, set[int]]]:
     return found
 
 
-def _recipient(rung: Rung) -> Recipient:
-    return Recipient(rung.contact_id, rung.user_id, rung.instructions, rung.methods)
+def _recipient(rung: Rung, *, wait: bool) -> Recipient:
+    return Recipient(
+        rung.contact_id,
+        rung.user_id,
+        rung.instructions,
+        rung.methods,
+        not_before=rung.muted_until if wait else None,
+    )

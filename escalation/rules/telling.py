@@ -1,5 +1,6 @@
 """Who is told next at a step: everyone at once or one after another, in rounds (DESIGN 3, telling). Pure."""
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -16,6 +17,12 @@ class Tellable(Protocol):
     def from_round(self) -> int: ...
     @property
     def reachable(self) -> bool: ...
+    @property
+    def muted_until(self) -> dt.datetime | None: ...
+
+    def at_this_hour(self, *, step_open: bool) -> bool:
+        """Tell whether the entry is told at this hour; `step_open`: the step's business hours are open."""
+        ...
 
     def wanted(self, severity: int, round_number: int) -> bool:
         """Tell whether the entry's conditions include this severity and round."""
@@ -23,6 +30,23 @@ class Tellable(Protocol):
 
 
 T = TypeVar("T", bound=Tellable)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """Whether the step's business hours are open now, and whether what counts there counts round the clock."""
+
+    is_open: bool
+    round_the_clock: bool
+
+
+def those_there(people: Sequence[T], hour: Hour) -> tuple[list[T], list[T]]:
+    """Return whose entries hold at this hour, first those of them who are not quiet now, then all of them.
+
+    Quiet hours silence nobody where the step counts round the clock, nor whoever is on call (DESIGN 3, nobody there).
+    """
+    there = [one for one in people if one.at_this_hour(step_open=hour.is_open)]
+    return [one for one in there if hour.round_the_clock or one.muted_until is None], there
 
 
 @dataclass(frozen=True, slots=True)

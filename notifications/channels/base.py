@@ -1,12 +1,19 @@
 """What every channel takes, gives and raises."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from notifications.models import Provider
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One rendered message with its address; `key` is the same for every attempt (idempotency)."""
+    """One rendered message with its address; `key` is the same for every attempt (idempotency).
+
+    `short` is what it says in few words, its link included, for SMS and chat. `secret` (still encrypted by core.secrets)
+    and `provider` are the contact method's own, `facts` what a program wants to know: kind, ticket, severity and such.
+    """
 
     address: str
     subject: str
@@ -14,10 +21,20 @@ class Envelope:
     html: str
     key: str
     thread: str = ""
+    short: str = ""
+    secret: str = ""
+    provider: Provider | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    # Where one click ends this kind of message (RFC 8058), "" where nobody may stop it.
+    unsubscribe: str = ""
 
 
 class Failed(Exception):
-    """Say that an attempt failed and another one may succeed."""
+    """Say that an attempt failed and another one may succeed, not before `retry_after` seconds if the server says so."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class FailedForGood(Failed):

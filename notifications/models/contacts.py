@@ -6,6 +6,9 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import Team, check_time_zone
+from calendars.models import Calendar
+from notifications.models.oncall import OnCallSchedule, Weekday
+from notifications.models.providers import Channel, Provider
 from tickets.models import Severity
 
 
@@ -15,6 +18,7 @@ class Contact(models.Model):
     class Kind(models.TextChoices):
         PERSON = "person", "Person"
         LEAD = "lead", "Whoever leads the team"
+        ON_CALL = "on_call", "Whoever is on call"
         ROOM = "room", "Room (shared mailbox, channel)"
 
     name = models.CharField(max_length=200)
@@ -35,7 +39,32 @@ class Contact(models.Model):
         related_name="role_contacts",
         help_text="For a role: whose lead is told.",
     )
+    schedule = models.ForeignKey(
+        OnCallSchedule,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="role_contacts",
+        help_text="For “whoever is on call”: on which schedule.",
+    )
     time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
+    language = models.CharField(
+        max_length=12, default="en", help_text="Of the messages to them, where a template is written in it."
+    )
+    # Wall times in the contact's zone; from later than until is over midnight.
+    quiet_from = models.TimeField(
+        null=True,
+        blank=True,
+        help_text="Quiet hours: somebody else is told then. They never silence people on call, nor what counts round "
+        "the clock.",
+    )
+    quiet_until = models.TimeField(null=True, blank=True)
+    quiet_days = ArrayField(
+        models.PositiveSmallIntegerField(choices=Weekday),
+        default=list,
+        blank=True,
+        help_text="Days that are quiet from midnight to midnight.",
+    )
     is_active = models.BooleanField("active", default=True)
 
     class Meta:
@@ -45,6 +74,17 @@ class Contact(models.Model):
                 | (~Q(kind="lead") & Q(team__isnull=True)),
                 name="contact_role_has_team",
             ),
+            models.CheckConstraint(
+                condition=Q(kind="on_call", schedule__isnull=False, user__isnull=True)
+                | (~Q(kind="on_call") & Q(schedule__isnull=True)),
+                name="contact_on_call_has_schedule",
+            ),
+            models.CheckConstraint(
+                condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
+                | Q(quiet_from__isnull=False, quiet_until__isnull=False),
+                name="contact_quiet_from_until",
+                violation_error_message="Quiet hours need both a beginning and an end.",
+            ),
         )
 
     def __str__(self) -> str:
@@ -52,14 +92,27 @@ class Contact(models.Model):
 
 
 class ContactMethod(models.Model):
-    """One way to reach a contact; the lowest position is tried first."""
+    """One way to reach a contact; the lowest position is tried first.
 
-    class Channel(models.TextChoices):
-        EMAIL = "email", "Email"
+    `address` is shown and logged, `secret` never is: it holds what a room's own webhook address or Apprise URL gives
+    away, encrypted by core.secrets. Where a provider of the channel sends, there is an address only.
+    """
+
+    Channel = Channel
 
     contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="methods")
     channel = models.CharField(max_length=20, choices=Channel, default=Channel.EMAIL)
     address = models.CharField(max_length=254)
+    # JSON, encrypted: {"url": …} and for webhooks {"url": …, "key": "whsec_…"}.
+    secret = models.TextField(blank=True, editable=False)
+    provider = models.ForeignKey(
+        Provider,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="methods",
+        help_text="Empty: the channel's first provider that is switched on.",
+    )
     position = models.PositiveSmallIntegerField(default=1)
     is_active = models.BooleanField("active", default=True)
     proven_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -79,6 +132,15 @@ class ContactList(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     description = models.CharField(max_length=300, blank=True)
+    calendar = models.ForeignKey(
+        Calendar,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name="business hours",
+        help_text="What its entries mean by business hours; empty: the step's calendar.",
+    )
     contacts = models.ManyToManyField(Contact, through="ContactListEntry", related_name="lists")
 
     def __str__(self) -> str:
@@ -87,6 +149,11 @@ class ContactList(models.Model):
 
 class ContactListEntry(models.Model):
     """One contact on a list, with instructions on when to reach out."""
+
+    class Hours(models.TextChoices):
+        ALWAYS = "always", "At any hour"
+        INSIDE = "inside", "In business hours"
+        OUTSIDE = "outside", "Outside business hours"
 
     contact_list = models.ForeignKey(ContactList, on_delete=models.CASCADE, related_name="entries")
     contact = models.ForeignKey(Contact, on_delete=models.PROTECT, related_name="entries")
@@ -99,6 +166,9 @@ class ContactListEntry(models.Model):
         default=list,
         blank=True,
         help_text="Only for these severities (1 to 4, separated by commas); empty means all.",
+    )
+    hours = models.CharField(
+        "told", max_length=7, choices=Hours, default=Hours.ALWAYS, help_text="At any hour, or only then."
     )
     from_round = models.PositiveSmallIntegerField(
         default=1, help_text="Told from this round on; 1 means from the start."

@@ -89,8 +89,15 @@ class Notification(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=["due_at", "id"], condition=Q(state="pending"), name="outbox_due"),
-            models.Index(fields=["lease_until", "id"], condition=Q(state="sending"), name="outbox_leased"),
+            # By channel first: each channel's senders lease their own rows, however many wait for another's.
+            models.Index(
+                fields=["channel", "due_at", "id"], condition=Q(state="pending"), name="outbox_due_by_channel"
+            ),
+            models.Index(
+                fields=["channel", "lease_until", "id"],
+                condition=Q(state="sending"),
+                name="outbox_leased_by_channel",
+            ),
             models.Index(
                 fields=["group"],
                 condition=Q(state__in=("pending", "sending", "folded")),
@@ -108,6 +115,7 @@ class Notification(models.Model):
                 condition=Q(state="dead", handled_at__isnull=True),
                 name="outbox_dead",
             ),
+            models.Index(fields=["-id"], condition=Q(state="dead"), name="outbox_dead_latest"),
             models.Index(fields=["ticket", "id"], name="outbox_by_ticket"),
             models.Index(fields=["contact", "-id"], name="outbox_by_contact"),
             models.Index(fields=["user", "-id"], name="outbox_by_user"),

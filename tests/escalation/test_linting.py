@@ -13,6 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.operations import create_team
+from core.db import database_now
 from escalation.linting import lint_active
 from escalation.models import EscalationPath, PathDoubt
 from escalation.operations import publish_path, record_doubts
@@ -34,11 +35,11 @@ def sound(house: House) -> House:
 
 
 def codes() -> list[tuple[str, str]]:
-    return [(doubt.code, doubt.level) for linted in lint_active() for doubt in linted.doubts]
+    return [(doubt.code, doubt.level) for linted in lint_active(database_now()) for doubt in linted.doubts]
 
 
 def messages() -> str:
-    return " ".join(doubt.message for linted in lint_active() for doubt in linted.doubts)
+    return " ".join(doubt.message for linted in lint_active(database_now()) for doubt in linted.doubts)
 
 
 def test_a_sound_house_has_nothing_to_doubt(sound: House) -> None:
@@ -115,10 +116,10 @@ def test_the_fallback_is_a_person_who_can_be_told(sound: House, change: dict[str
 def test_linting_costs_the_same_for_one_path_and_for_many(sound: House) -> None:
     def cost() -> int:
         with CaptureQueriesContext(connection) as queries:
-            lint_active()
+            lint_active(database_now())
         return len(queries)
 
-    lint_active()
+    lint_active(database_now())
     one = cost()
     for number in range(4):
         contact = create_contact(name=f"Extra {number}", email=f"extra{number}@example.org")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.db import database_now
 from escalation import kinds, recomputing
 from escalation.engine import tick
 from escalation.models import Clock, Escalation, RecomputeJob, Standing
@@ -347,7 +348,7 @@ def test_the_history_of_a_ticket_reads_on_after_it(house: House, at: Any) -> Non
     ladder = ladder_of(fresh(ticket), now)
     assert ladder is not None
     assert [rung.held for rung in ladder.steps[:2]] == [30 * MIN, 3 * MIN]
-    outlook = outlook_of(fresh(ticket), 1, contact_id=None)
+    outlook = outlook_of(fresh(ticket), 1, contact_id=None, now=database_now())
     assert outlook is not None
     assert outlook.step_name == "Network"
     assert outlook.climbs_to.endswith("Core network")

@@ -47,7 +47,7 @@ def test_it_refuses_where_there_are_accounts(db: None, tmp_path: Path, settings:
 
 def test_its_paths_have_no_gaps(db: None) -> None:
     build_house(database_now())
-    linted = lint_active()
+    linted = lint_active(database_now())
     assert linted
     assert [doubt.message for one in linted for doubt in one.doubts] == []
 

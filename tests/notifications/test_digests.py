@@ -17,7 +17,7 @@ from notifications import digests, engine, leasing
 from notifications.digests import DIGEST
 from notifications.models import Contact, ContactMethod, Delivery, Notification
 from notifications.operations import create_contact, withdraw
-from notifications.rules import how_many_singly
+from notifications.rules.delivery import how_many_singly
 from tests import mail
 from tests.house import MIN, House, build_house
 from tests.notifications.folding import (

@@ -23,7 +23,7 @@ from notifications.desk import Desk
 from notifications.leasing import Hold
 from notifications.models import Delivery, Notification, TickRecord
 from notifications.operations import create_contact, retry_dead_letter, withdraw
-from notifications.rules import retry_after
+from notifications.rules.delivery import retry_after
 from tests import mail
 from tests.helpers import free_port, race
 from tests.notifications.cast import person, queued, ticket

@@ -271,7 +271,7 @@ def test_nobody_is_next_once_somebody_took_it(house: House) -> None:
     acknowledge(ticket_id=ticket.pk, seen_seq=1, actor=house.second, now=house.now + 21 * MIN)
     ticket.refresh_from_db()
 
-    outlook = outlook_of(ticket, 1, contact_id=None)
+    outlook = outlook_of(ticket, 1, contact_id=None, now=database_now())
 
     assert outlook is not None
     assert (outlook.until, outlook.then, outlook.climbs_at) == (None, "", None)
@@ -287,7 +287,7 @@ def test_the_outlook_knows_who_cannot(house: House) -> None:
         now=house.now + 21 * MIN,
     )
 
-    outlook = outlook_of(ticket, 1, contact_id=None)
+    outlook = outlook_of(ticket, 1, contact_id=None, now=database_now())
 
     assert outlook is not None
     assert {told.name: told.outcome for told in outlook.told} == {
@@ -295,7 +295,7 @@ def test_the_outlook_knows_who_cannot(house: House) -> None:
         "Duty L2": "on the way",
     }
     assert outlook.then == "Aisha Test is told again"
-    assert outlook_of(ticket, 7, contact_id=None) is None
+    assert outlook_of(ticket, 7, contact_id=None, now=database_now()) is None
 
 
 def test_every_kind_that_escalation_sends_can_be_delivered(house: House, smtp: mail.Mailbox) -> None:

@@ -165,7 +165,7 @@ def _show(
 ) -> HttpResponse:
     now = database_now()
     outlook = (
-        outlook_of(situation.ticket, link.seq, contact_id=contact.pk)
+        outlook_of(situation.ticket, link.seq, contact_id=contact.pk, now=now)
         if situation.kind in (OPEN, MINE)
         else None
     )

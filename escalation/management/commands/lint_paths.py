@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.db import database_now
 from escalation.linting import Linted, lint_active
 from escalation.rules.lint import ERROR, LEVELS, at_least
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print a JSON document instead of words")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = lint_active()
+        found = lint_active(database_now())
         name = options["path"]
         if name is not None:
             there = ", ".join(f"“{one.path.name}”" for one in found) or "none at all"

@@ -1,4 +1,4 @@
-"""Every change to contacts and to the outbox."""
+"""Every change to the outbox: what is put in, called off, cancelled, tried again."""
 
 import datetime as dt
 import uuid
@@ -8,16 +8,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Case, F, Q, Value, When
 
 from accounts.models import User
 from accounts.operations import permit
 from accounts.rules import Verb
 from core.bulk import documents, instants, plain, texts
-from core.errors import Refused
 from core.wake import wake
-from notifications.models import Contact, ContactList, ContactListEntry, ContactMethod, Notification
+from notifications.models import Notification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,8 @@ class Addressee:
     channel: str
     address: str
     context: Mapping[str, Any]
+    # When it goes out, None at once.
+    due_at: dt.datetime | None = None
 
 
 @dataclass(slots=True)
@@ -70,8 +71,8 @@ WITH addressee AS MATERIALIZED (
     SELECT * FROM ROWS FROM (
         unnest(%(bundle)s::integer[]), unnest(%(contact)s::bigint[]), unnest(%(user)s::bigint[]),
         unnest(%(method)s::bigint[]), unnest(%(channel)s::text[]), unnest(%(address)s::text[]),
-        jsonb_array_elements(%(context)s::jsonb)
-    ) WITH ORDINALITY AS a (bundle, contact_id, user_id, method_id, channel, address, context, place)
+        jsonb_array_elements(%(context)s::jsonb), unnest(%(due)s::timestamptz[])
+    ) WITH ORDINALITY AS a (bundle, contact_id, user_id, method_id, channel, address, context, due_at, place)
 )
 INSERT INTO notifications_notification (
     kind, "group", ticket_id, seq, round, contact_id, method_id, user_id, channel, address, context, message_id,
@@ -80,11 +81,11 @@ INSERT INTO notifications_notification (
 SELECT m.kind, m.grouped, m.ticket_id, m.seq, m.round, a.contact_id, a.method_id, a.user_id, a.channel, a.address,
        a.context, '<' || lpad(to_hex((extract(epoch FROM %(now)s) * 1000)::bigint), 12, '0')
            || substr(replace(gen_random_uuid()::text, '-', ''), 13) || '@' || %(host)s || '>',
-       'pending', %(now)s, COALESCE(m.due_at, %(now)s), 0, ''
+       'pending', %(now)s, COALESCE(a.due_at, %(now)s), 0, ''
 FROM unnest(
     %(m_bundle)s::integer[], %(kind)s::text[], %(grouped)s::text[], %(ticket)s::bigint[], %(seq)s::integer[],
-    %(round)s::integer[], %(due)s::timestamptz[]
-) WITH ORDINALITY AS m (bundle, kind, grouped, ticket_id, seq, round, due_at, place)
+    %(round)s::integer[]
+) WITH ORDINALITY AS m (bundle, kind, grouped, ticket_id, seq, round, place)
 JOIN addressee a ON a.bundle = m.bundle
 ORDER BY m.place, a.place
 ON CONFLICT DO NOTHING
@@ -129,7 +130,7 @@ def enqueue(*, messages: Sequence[Message], now: dt.datetime, circulars: Sequenc
                 "ticket": plain([row.ticket_id for row in rows]),
                 "seq": plain([row.seq for row in rows]),
                 "round": plain([row.round for row in rows]),
-                "due": instants([*(None for _ in circulars), *(message.due_at for message in messages)]),
+                "due": instants([one.due_at for one in people]),
             },
         )
     wake("notifications.tick")
@@ -149,11 +150,7 @@ def withdraw(*, groups: Iterable[str], now: dt.datetime) -> int:
         state__in=(state.PENDING, state.SENDING, state.FOLDED),
         withdrawn_at__isnull=True,
     )
-    # One statement: between two, a failed attempt could put a row back from sending to pending, seen by neither.
-    return live.update(
-        state=Case(When(state=state.SENDING, then=F("state")), default=Value(state.WITHDRAWN.value)),
-        withdrawn_at=now,
-    )
+    return live.update(**_called_off(now))
 
 
 def new_message_id() -> str:
@@ -164,62 +161,6 @@ def new_message_id() -> str:
 def mail_host() -> str:
     """Return the host name that stands in our Message-IDs."""
     return urlsplit(settings.BELAY_URL).hostname or "belay.invalid"
-
-
-def contacts_for(users: Iterable[User]) -> dict[int, Contact]:
-    """Return each user's contact, made from their email address where there is none yet."""
-    people = {user.pk: user for user in users}
-    found = {c.user_id: c for c in Contact.objects.filter(user_id__in=people)}
-    missing = [user for pk, user in people.items() if pk not in found]
-    if missing:
-        with transaction.atomic():
-            Contact.objects.bulk_create(
-                [
-                    Contact(name=user.name, user=user, kind=Contact.Kind.PERSON, time_zone=user.time_zone)
-                    for user in missing
-                ],
-                ignore_conflicts=True,
-            )
-            made = list(Contact.objects.filter(user__in=missing).select_related("user"))
-            ContactMethod.objects.bulk_create(
-                [
-                    ContactMethod(contact=contact, address=contact.user.email)
-                    for contact in made
-                    if contact.user is not None
-                ],
-                ignore_conflicts=True,
-            )
-        found.update({contact.user_id: contact for contact in made})
-    return {pk: contact for pk, contact in found.items() if pk is not None}
-
-
-def create_contact(*, name: str, email: str, user: User | None = None) -> Contact:
-    """Create a person who can be told by email."""
-    with transaction.atomic():
-        contact = Contact.objects.create(
-            name=name, user=user, time_zone=user.time_zone if user is not None else "UTC"
-        )
-        ContactMethod.objects.create(contact=contact, address=email)
-    return contact
-
-
-def create_contact_list(
-    *, name: str, entries: Sequence[tuple[Contact, str]], description: str = ""
-) -> ContactList:
-    """Create a list of contacts in order, each with when to reach out in words. Raises Refused."""
-    if len({contact.pk for contact, _ in entries}) != len(entries):
-        raise Refused("A contact stands twice on the list.", field="entries", mend="Name everybody once.")
-    with transaction.atomic():
-        contact_list = ContactList.objects.create(name=name, description=description)
-        ContactListEntry.objects.bulk_create(
-            [
-                ContactListEntry(
-                    contact_list=contact_list, contact=contact, position=place, when_to_reach_out=words
-                )
-                for place, (contact, words) in enumerate(entries, start=1)
-            ]
-        )
-    return contact_list
 
 
 def retry_dead_letter(*, notification_id: int, actor: User | None, now: dt.datetime) -> bool:
@@ -234,3 +175,29 @@ def retry_dead_letter(*, notification_id: int, actor: User | None, now: dt.datet
     if changed:
         wake("notifications.tick")
     return bool(changed)
+
+
+def cancel_notification(*, notification_id: int, actor: User | None, now: dt.datetime) -> bool:
+    """Call one message off that has not been sent; tell whether there was anything to call off.
+
+    What is on the wire is marked: if the attempt fails, there is no other. Raises NotAllowed for those who lead nobody.
+    """
+    permit(actor, Verb.LEAD)
+    state = Notification.State
+    live = Notification.objects.filter(
+        pk=notification_id,
+        state__in=(state.PENDING, state.SENDING, state.FOLDED),
+        withdrawn_at__isnull=True,
+    )
+    return bool(live.update(**_called_off(now)))
+
+
+def _called_off(now: dt.datetime) -> dict[str, Any]:
+    # One statement: between two, a failed attempt could put a row back from sending to pending, seen by neither.
+    sending = Notification.State.SENDING
+    return {
+        "state": Case(
+            When(state=sending, then=F("state")), default=Value(Notification.State.WITHDRAWN.value)
+        ),
+        "withdrawn_at": now,
+    }

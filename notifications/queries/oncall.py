@@ -1,0 +1,134 @@
+"""Reads about on-call schedules: who is on call when; what is decided about it stands in notifications.rules.oncall."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from notifications.models import OnCallOverride, OnCallSchedule
+from notifications.rules.oncall import Away, Override, Schedule, Span, on_call, on_call_at
+from notifications.rules.rotation import Rotation, Window
+
+# How far ahead somebody who comes next is looked for, and gaps are reported.
+AHEAD = dt.timedelta(days=90)
+
+# One statement for all that decides about some schedules: the engine asks it once a batch.
+_LOAD = """
+SELECT s.id, s.time_zone, s.is_active, (
+    SELECT jsonb_agg(jsonb_build_object(
+        'name', r.name, 'level', r.level, 'unit', r.unit, 'length', r.length, 'starts_on', r.starts_on,
+        'handoff_time', r.handoff_time, 'ends_on', r.ends_on, 'aligned', r.aligned,
+        'windows', (
+            SELECT jsonb_agg(jsonb_build_array(w.start, w."end", to_jsonb(w.days)) ORDER BY w.id)
+            FROM notifications_rotationwindow w WHERE w.rotation_id = r.id
+        ),
+        'members', (
+            SELECT jsonb_agg(jsonb_build_array(m.position, m.contact_id) ORDER BY m.position, m.id)
+            FROM notifications_rotationmember m WHERE m.rotation_id = r.id
+        )
+    ) ORDER BY r.level DESC, r.id) FROM notifications_rotation r WHERE r.schedule_id = s.id
+), (
+    SELECT jsonb_agg(jsonb_build_array(o.kind, o.starts_at, o.ends_at, o.contact_id, o.replaces_id) ORDER BY o.id)
+    FROM notifications_oncalloverride o
+    WHERE o.schedule_id = s.id AND o.ends_at > %(begin)s AND o.starts_at < %(end)s
+), (
+    SELECT jsonb_agg(jsonb_build_array(t.contact_id, t.starts_at, t.ends_at, t.substitute_id) ORDER BY t.id)
+    FROM notifications_timeoff t WHERE t.ends_at > %(begin)s AND t.starts_at < %(end)s
+)
+FROM notifications_oncallschedule s WHERE s.id = ANY(%(ids)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """Who is on call on a schedule now (contact ids, in order) and who comes then; None: nothing changes."""
+
+    schedule: OnCallSchedule
+    now: Span[int]
+    then: Span[int] | None
+
+
+def load_schedules(
+    schedule_ids: Iterable[int], begin: dt.datetime, end: dt.datetime
+) -> dict[int, Schedule[int]]:
+    """Return all that decides who is on call within [begin, end), by schedule; people are contact ids. One query.
+
+    A schedule that is switched off has nobody on call.
+    """
+    wanted = sorted(set(schedule_ids))
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_LOAD, {"ids": wanted, "begin": begin, "end": end})
+        rows = cursor.fetchall()
+    return {
+        pk: Schedule(
+            tuple(_rotation(one, ZoneInfo(zone)) for one in _parsed(rotations)),
+            tuple(_override(*one) for one in _parsed(overrides)),
+            tuple(
+                Away(contact, _instant(starts), _instant(ends), substitute)
+                for contact, starts, ends, substitute in _parsed(away)
+            ),
+        )
+        if is_active
+        else Schedule()
+        for pk, zone, is_active, rotations, overrides, away in rows
+    }
+
+
+def people_on_call(schedule_ids: Iterable[int], now: dt.datetime) -> dict[int, tuple[int, ...]]:
+    """Return the contacts (ids, in order) on call at `now` by schedule; nobody is a gap. One query."""
+    loaded = load_schedules(schedule_ids, now, now + dt.timedelta(microseconds=1))
+    return {pk: on_call_at(schedule, now) for pk, schedule in loaded.items()}
+
+
+def on_call_now(schedules: Iterable[OnCallSchedule], now: dt.datetime) -> list[OnCall]:
+    """Return who is on call now and who comes next on each of these schedules; one query."""
+    rows = list(schedules)
+    loaded = load_schedules([row.pk for row in rows], now, now + AHEAD)
+    found = []
+    for row in rows:
+        spans = on_call(loaded[row.pk], now, now + AHEAD)
+        found.append(OnCall(row, spans[0], spans[1] if len(spans) > 1 else None))
+    return found
+
+
+def _rotation(row: Mapping[str, Any], zone: ZoneInfo) -> Rotation[int]:
+    groups: dict[int, list[int]] = {}
+    for position, contact in row["members"] or ():
+        groups.setdefault(position, []).append(contact)
+    handoff = dt.time.fromisoformat(row["handoff_time"])
+    ends_on = row["ends_on"]
+    return Rotation(
+        groups=tuple(tuple(groups[position]) for position in sorted(groups)),
+        unit=row["unit"],
+        length=row["length"],
+        start=dt.datetime.combine(dt.date.fromisoformat(row["starts_on"]), handoff),
+        zone=zone,
+        windows=tuple(
+            Window(dt.time.fromisoformat(start), dt.time.fromisoformat(end), frozenset(days))
+            for start, end, days in row["windows"] or ()
+        ),
+        aligned=row["aligned"],
+        until=dt.datetime.combine(dt.date.fromisoformat(ends_on), handoff) if ends_on else None,
+        level=row["level"],
+        name=row["name"],
+    )
+
+
+def _override(
+    kind: str, starts_at: str, ends_at: str, contact: int | None, replaces: int | None
+) -> Override[int]:
+    instead = kind == OnCallOverride.Kind.INSTEAD
+    return Override(_instant(starts_at), _instant(ends_at), contact, replaces, instead)
+
+
+def _parsed(rows: Any) -> Any:
+    return rows or ()
+
+
+def _instant(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)

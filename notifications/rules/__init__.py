@@ -1,0 +1,1 @@
+"""Decisions about contacts, on-call schedules and delivery; pure."""

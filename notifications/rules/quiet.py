@@ -1,0 +1,51 @@
+"""Quiet hours: when a contact is not to be disturbed, on their own wall clock (DESIGN 3, nobody there). Pure."""
+
+import datetime as dt
+from collections.abc import Collection
+from zoneinfo import ZoneInfo
+
+from calendars.rules import instant_of
+
+_DAY = dt.timedelta(days=1)
+# Every day quiet all day: then the contact is never told, and saying "in a week" ends the search.
+_AHEAD = 8
+
+
+def quiet_until(
+    at: dt.datetime,
+    zone: ZoneInfo,
+    *,
+    begins: dt.time | None,
+    ends: dt.time | None,
+    days: Collection[int] = (),
+) -> dt.datetime | None:
+    """Return when the quiet that holds at an instant ends (UTC), None where it is not quiet.
+
+    `begins` and `ends` are wall times in `zone`, over midnight where the end comes first, the whole day where both
+    agree; `days` (0 is Monday) are quiet from midnight to midnight. Quiet that joins on is one.
+    """
+    until = at
+    for _ in range(3 * _AHEAD):
+        following = _quiet_span_until(until, zone, begins, ends, days)
+        if following is None or until - at > _AHEAD * _DAY:
+            break
+        until = following
+    return until if until > at else None
+
+
+def _quiet_span_until(
+    at: dt.datetime, zone: ZoneInfo, begins: dt.time | None, ends: dt.time | None, days: Collection[int]
+) -> dt.datetime | None:
+    today = at.astimezone(zone).date()
+    spans = []
+    if today.weekday() in days:
+        spans.append((_at(zone, today, dt.time()), _at(zone, today + _DAY, dt.time())))
+    if begins is not None and ends is not None:
+        for day in (today - _DAY, today):
+            last = day if ends > begins else day + _DAY
+            spans.append((_at(zone, day, begins), _at(zone, last, ends)))
+    return max((end for begin, end in spans if begin <= at < end), default=None)
+
+
+def _at(zone: ZoneInfo, day: dt.date, time: dt.time) -> dt.datetime:
+    return instant_of(zone, dt.datetime.combine(day, time))
