@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
 from django.db import close_old_connections, connections
 
@@ -26,7 +27,7 @@ from notifications.channels import Envelope, Failed, FailedForGood, Resting, sen
 from notifications.desk import Desk
 from notifications.digests import DIGEST, render_digest, settle_folded
 from notifications.leasing import Hold, Leased, Outcome, claim
-from notifications.models import Notification
+from notifications.models import Channel, Notification
 from notifications.operations import mail_host
 from notifications.rendering import Rendered
 from notifications.rules.delivery import retry_after
@@ -240,6 +241,10 @@ def _attempt(leased: Leased, render: Callable[[], Rendered]) -> Outcome | None:
             html=rendered.html,
             key=row.message_id,
             thread=f"<ticket-{row.ticket_id}@{mail_host()}>" if row.ticket_id else "",
+            short=rendered.short,
+            secret=row.method.secret if row.method is not None else "",
+            provider=row.method.provider if row.method is not None else None,
+            facts=_facts(row, rendered),
         )
         return Outcome(leased, State.SENT, sender_for(row.channel)(envelope))
     except Resting as error:
@@ -252,6 +257,21 @@ def _attempt(leased: Leased, render: Callable[[], Rendered]) -> Outcome | None:
     except Exception as error:  # a message that can't be rendered must not stop the others
         log.exception("notification %s can't be sent", row.pk)
         return _failed(leased, f"{type(error).__name__}: {error}", for_good=False)
+
+
+def _facts(row: Notification, rendered: Rendered) -> dict[str, Any]:
+    """Return what a program that receives the message wants to know."""
+    if row.channel == Channel.EMAIL:
+        return {}
+    return {
+        "kind": row.kind,
+        "ticket": row.ticket_id,
+        "seq": row.seq,
+        "round": row.round,
+        "contact": row.contact_id,
+        "link": rendered.link,
+        "created_at": row.created_at.isoformat(),
+    }
 
 
 def _failed(leased: Leased, answer: str, *, for_good: bool) -> Outcome:

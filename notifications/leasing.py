@@ -16,7 +16,7 @@ from accounts.models import User
 from core.db import PreparedStatement
 from core.wake import wake
 from notifications.digests import fold
-from notifications.models import Contact, ContactMethod, Notification
+from notifications.models import Channel, Contact, ContactMethod, Notification, Provider
 from notifications.rendering import Prepared, Rendered
 from notifications.ticks import tally
 
@@ -194,8 +194,20 @@ def load(ids: list[int], token: uuid.UUID) -> list[Leased]:
         row.contact = contacts.get(row.contact_id or 0)
         row.method = methods.get(row.method_id or 0)
         row.user = users.get(row.user_id or 0)
+    _name_providers([method for method in methods.values() if method.channel != Channel.EMAIL])
     prepared = Prepared(rows)
     return [Leased(row, token, prepared) for row in rows]
+
+
+def _name_providers(methods: Sequence[ContactMethod]) -> None:
+    """Fill in who carries each method's messages: its own provider, else the channel's first; one query at most."""
+    if not methods:
+        return
+    providers = list(Provider.objects.filter(is_active=True).order_by("pk"))
+    for method in methods:
+        own = (one for one in providers if one.pk == method.provider_id)
+        first = (one for one in providers if method.provider_id is None and one.channel == method.channel)
+        method.provider = next(own, None) or next(first, None)
 
 
 def exchange(

@@ -16,6 +16,8 @@ from notifications.rendering import Rendered
 
 # Beyond this, mail programs cut a subject anyway; headers stay far below SMTP's 998 octets a line once encoded.
 LONGEST_SUBJECT = 150
+# With its link, two or three parts of an SMS.
+LONGEST_SHORT = 300
 # A mail shows the start of a long text; the whole stands in the ticket.
 LONGEST_PASSAGE = 6_000
 _WIDTH = 74
@@ -115,7 +117,24 @@ def compose(letter: Letter) -> Rendered:
         body=_body(letter),
         footer=escape(letter.footer or "Belay"),
     )
-    return Rendered(subject=letter.subject, text=_text(letter), html=html)
+    return Rendered(
+        subject=letter.subject,
+        text=_text(letter),
+        html=html,
+        short=short_form(letter),
+        link=_main_link(letter),
+    )
+
+
+def short_form(letter: Letter) -> str:
+    """Return a letter in few words for SMS and chat: the subject, the first line, and the one link that matters."""
+    words = one_line(f"{letter.subject}. {letter.lead[0]}" if letter.lead else letter.subject, LONGEST_SHORT)
+    return " ".join(filter(None, (words, _main_link(letter))))
+
+
+def _main_link(letter: Letter) -> str:
+    action = letter.action or letter.link
+    return action.url if action is not None else ""
 
 
 @cache

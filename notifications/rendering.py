@@ -20,11 +20,16 @@ log = logging.getLogger("belay.delivery")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A message ready to go out: a subject line, plain text, and HTML built by an autoescaped template."""
+    """A message ready to go out: a subject line, plain text, HTML with everything escaped, and a short form.
+
+    The short form goes where a mail would be too long: SMS, chat, push, the bell. It holds the one link that matters.
+    """
 
     subject: str
     text: str
     html: str = ""
+    short: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from notifications.models import Provider
 class Envelope:
     """One rendered message with its address; `key` is the same for every attempt (idempotency).
 
-    `short` is what it says in few words, its link included, for SMS and chat. `secret` (still encrypted by core.secrets)
-    and `provider` are the contact method's own, `facts` what a program wants to know: kind, ticket, severity and such.
+    `short` is what it says in few words, its link included, for SMS and chat. `secret` (encrypted by core.secrets) and
+    `provider` are the contact method's own, `facts` what a program wants to know: kind, ticket, severity and such.
     """
 
     address: str
@@ -30,7 +30,7 @@ class Envelope:
 
 
 class Failed(Exception):
-    """Say that an attempt failed and another one may succeed, not before `retry_after` seconds if the server says so."""
+    """Say that an attempt failed and another may succeed; not before `retry_after` seconds, where the server says so."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
