@@ -30,7 +30,7 @@ class Envelope:
 
 
 class Failed(Exception):
-    """Say that an attempt failed and another may succeed; not before `retry_after` seconds, where the server says so."""
+    """Say that an attempt failed, another may succeed; not before `retry_after` seconds if the server says so."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -1,0 +1,5 @@
+"""Admin pages of contacts, contact lists and the outbox."""
+
+from notifications.admin import contacts, outbox
+
+__all__ = ["contacts", "outbox"]
