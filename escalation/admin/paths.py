@@ -26,7 +26,7 @@ from escalation.models import EscalationPath, PathDoubt, PathVersion
 from escalation.operations.publishing import PathChanged, PathSpec, fingerprint, publish_path, spec_of
 from escalation.rules.lint import Doubt
 from escalation.rules.problems import SEVERITIES
-from notifications.admin import ESCALATION
+from notifications.admin.contacts import ESCALATION
 
 
 @admin.register(EscalationPath)

@@ -31,7 +31,7 @@ from escalation.operations.recomputing import (
 )
 from escalation.recomputing import STALE
 from escalation.rules.recounting import OUTCOMES
-from notifications.admin import ESCALATION
+from notifications.admin.contacts import ESCALATION
 
 LATEST = 5
 _At = RecomputeJob.State
