@@ -10,13 +10,13 @@ one sender and its one message. Between two messages a sender goes to the desk, 
 
 import datetime as dt
 import logging
+import random
 import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 from django.db import close_old_connections, connections
@@ -35,8 +35,10 @@ from notifications.ticks import record_delivery_tick
 
 log = logging.getLogger("belay.delivery")
 
-# How many messages a process sends side by side.
+# How many mails a process sends side by side, and how many messages on each other channel.
 SENDERS = 8
+SENDERS_ELSEWHERE = 3
+_ELSEWHERE = tuple(channel.value for channel in Channel if channel != Channel.EMAIL)
 # What a message says is read again when it has waited longer than this since.
 FRESH_SECONDS = 5.0
 # All senders at work and nothing sent for so long: a tick that can do nothing is none.
@@ -46,9 +48,10 @@ State = Notification.State
 
 
 class Queue:
-    """The rows that this process has leased and not yet sent."""
+    """The rows of one channel (None: of any) that this process has leased and not yet sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: str | None = None) -> None:
+        self._channel = channel
         self._rows: deque[tuple[Leased, float]] = deque()
         self._filling = threading.Lock()
         self._size = leasing.BATCH
@@ -95,7 +98,7 @@ class Queue:
                 return
             self._size = self._next_size()
             token = uuid.uuid4()
-            ids = claim(token=token, now=database_now(), batch=self._size)
+            ids = claim(token=token, now=database_now(), batch=self._size, channel=self._channel)
             self._leased, self._leased_at = len(ids), time.monotonic()
             if ids:
                 self._rows.extend((leased, self._leased_at) for leased in leasing.load(ids, token))
@@ -109,11 +112,16 @@ class Queue:
 
 
 class Crew:
-    """The senders of this process: threads that keep their database and mail connections."""
+    """The senders of one channel in this process: threads that keep their database and mail connections.
 
-    def __init__(self, size: int) -> None:
+    Each channel has a crew of its own: one whose servers hang, all of them, has all its senders waiting and holds up
+    nobody else's messages.
+    """
+
+    def __init__(self, channel: str, size: int) -> None:
+        self._channel = channel
         self._size = size
-        self._queue = Queue()
+        self._queue = Queue(channel)
         self._desk = Desk()
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="send")
         self._free = threading.Semaphore(size)
@@ -126,12 +134,21 @@ class Crew:
         """
         if not self._queue.fill():
             return 0
-        at_work: list[Future[int]] = []
-        while len(at_work) < self._size and self._free.acquire(blocking=False):
-            at_work.append(self._pool.submit(self._work))
+        at_work = self._set_to_work()
         if not at_work and time.monotonic() - self._sent_at > STUCK_SECONDS:
             return None
         return sum(sender.result() for sender in at_work)
+
+    def start(self) -> None:
+        """Let the senders that are free send what is due, and don't wait for them."""
+        if self._queue.fill():
+            self._set_to_work()
+
+    def _set_to_work(self) -> list[Future[int]]:
+        at_work: list[Future[int]] = []
+        while len(at_work) < self._size and self._free.acquire(blocking=False):
+            at_work.append(self._pool.submit(self._work))
+        return at_work
 
     def disband(self) -> None:
         """End the threads."""
@@ -148,6 +165,9 @@ class Crew:
             log.exception("a sender stopped; the next tick sends on")
             connections.close_all()
         finally:
+            if self._channel != Channel.EMAIL:
+                # Seldom at work: a connection each for every channel would be many.
+                connections.close_all()
             self._free.release()
         return handled
 
@@ -178,15 +198,18 @@ def _go_on(desk: Desk, outcome: Outcome | None, leased: Leased | None) -> Outcom
 
 
 def tick(*, senders: int = SENDERS) -> int:
-    """Send what is due until nothing is left; return how many rows were handled.
+    """Send the mail that is due until none is left; return how many rows were handled.
 
-    With one sender all is done in the calling thread, on its connection.
+    Other channels' senders are set to work and not waited for: what they call may take its time. With one sender
+    everything is done in the calling thread, on its connection.
     """
     started = database_now()
     if senders == 1:
         handled = sum(1 for _ in _send_all(Queue(), Desk()))
     else:
-        drained = _crew(senders).drain()
+        for channel in leasing.due_channels(_ELSEWHERE, started):
+            _crew(channel, SENDERS_ELSEWHERE).start()
+        drained = _crew(Channel.EMAIL.value, senders).drain()
         if drained is None:
             return 0
         handled = drained
@@ -194,9 +217,22 @@ def tick(*, senders: int = SENDERS) -> int:
     return handled
 
 
-@cache
-def _crew(senders: int) -> Crew:
-    return Crew(senders)
+_crews: dict[tuple[str, int], Crew] = {}
+_hiring = threading.Lock()
+
+
+def _crew(channel: str, senders: int) -> Crew:
+    with _hiring:
+        return _crews.setdefault((channel, senders), Crew(channel, senders))
+
+
+def disband() -> None:
+    """End all senders of this process, once they have sent what they have in hand."""
+    with _hiring:
+        crews = list(_crews.values())
+        _crews.clear()
+    for crew in crews:
+        crew.disband()
 
 
 def deliver(notification_id: int, token: uuid.UUID) -> None:
@@ -253,7 +289,7 @@ def _attempt(leased: Leased, render: Callable[[], Rendered]) -> Outcome | None:
     except FailedForGood as error:
         return _failed(leased, str(error), for_good=True)
     except Failed as error:
-        return _failed(leased, str(error), for_good=False)
+        return _failed(leased, str(error), for_good=False, asked=error.retry_after)
     except Exception as error:  # a message that can't be rendered must not stop the others
         log.exception("notification %s can't be sent", row.pk)
         return _failed(leased, f"{type(error).__name__}: {error}", for_good=False)
@@ -274,8 +310,10 @@ def _facts(row: Notification, rendered: Rendered) -> dict[str, Any]:
     }
 
 
-def _failed(leased: Leased, answer: str, *, for_good: bool) -> Outcome:
-    pause = None if for_good else retry_after(leased.row.attempts)
+def _failed(leased: Leased, answer: str, *, for_good: bool, asked: float | None = None) -> Outcome:
+    # No secret: it only spreads the attempts.
+    jitter = random.random()  # noqa: S311
+    pause = None if for_good else retry_after(leased.row.attempts, jitter=jitter, asked=asked)
     if pause is None:
         return Outcome(leased, State.DEAD, answer)
     return Outcome(leased, State.PENDING, answer, pause)

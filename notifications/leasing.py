@@ -32,10 +32,10 @@ State = Notification.State
 # Two probes, each in the order of its own partial index: one OR would sort the whole backlog for every batch.
 _CLAIM = """
 WITH lapsed AS MATERIALIZED (
-    SELECT id FROM notifications_notification WHERE state = 'sending' AND lease_until < %(now)s
+    SELECT id FROM notifications_notification WHERE state = 'sending' AND lease_until < %(now)s{channel}
     ORDER BY lease_until, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED
 ), pending AS MATERIALIZED (
-    SELECT id FROM notifications_notification WHERE state = 'pending' AND due_at <= %(now)s
+    SELECT id FROM notifications_notification WHERE state = 'pending' AND due_at <= %(now)s{channel}
     ORDER BY due_at, id LIMIT %(batch)s FOR UPDATE SKIP LOCKED
 )
 UPDATE notifications_notification n
@@ -43,6 +43,19 @@ SET state = 'sending', lease_token = %(token)s, lease_until = %(until)s, attempt
 FROM (SELECT id, 1 AS lapsed FROM lapsed UNION ALL SELECT id, 0 FROM pending LIMIT %(batch)s) due
 WHERE n.id = due.id
 RETURNING n.id, due.lapsed
+"""
+_CLAIM_ANY = _CLAIM.format(channel="")
+_CLAIM_OF_CHANNEL = _CLAIM.format(channel=" AND channel = %(channel)s")
+
+# Probes of outbox_due_elsewhere and outbox_leased, one pair per channel.
+_DUE_CHANNELS = """
+SELECT c.name FROM unnest(%(channels)s) c (name)
+WHERE EXISTS (
+    SELECT FROM notifications_notification
+    WHERE state = 'pending' AND channel <> 'email' AND channel = c.name AND due_at <= %(now)s
+) OR EXISTS (
+    SELECT FROM notifications_notification WHERE state = 'sending' AND lease_until < %(now)s AND channel = c.name
+)
 """
 
 # What senders ask for between one message and the next: rows they have sent are settled, rows they are about to send
@@ -166,15 +179,27 @@ class Hold(Enum):
     OURS = "ours"
 
 
-def claim(*, token: uuid.UUID, now: dt.datetime, batch: int = BATCH) -> list[int]:
+def due_channels(channels: Sequence[str], now: dt.datetime) -> list[str]:
+    """Return those of these channels, other than mail, on which anything is to be sent now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE_CHANNELS, {"channels": list(channels), "now": now})
+        return [name for (name,) in cursor.fetchall()]
+
+
+def claim(*, token: uuid.UUID, now: dt.datetime, batch: int = BATCH, channel: str | None = None) -> list[int]:
     """Lease due rows under `token` and return their ids; rows that others hold are skipped.
+
+    Of one channel, so that its senders hold up no other's; None takes whatever is due.
 
     Repetitions that are too many for their address go into its digest instead. Empty only when nothing is due.
     """
     while True:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute(_CLAIM, {"token": token, "until": now + LEASE, "now": now, "batch": batch})
+                cursor.execute(
+                    _CLAIM_ANY if channel is None else _CLAIM_OF_CHANNEL,
+                    {"token": token, "until": now + LEASE, "now": now, "batch": batch, "channel": channel},
+                )
                 rows = cursor.fetchall()
             claimed = [pk for pk, _ in rows]
             folded = fold(claimed, now=now)

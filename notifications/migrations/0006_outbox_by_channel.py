@@ -1,6 +1,6 @@
 """Let each channel's senders find their own rows; concurrently, for the outbox is a big table."""
 
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 
@@ -15,17 +15,9 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="notification",
             index=models.Index(
-                condition=models.Q(("state", "pending")),
+                condition=models.Q(("state", "pending"), models.Q(("channel", "email"), _negated=True)),
                 fields=["channel", "due_at", "id"],
-                name="outbox_due_by_channel",
-            ),
-        ),
-        AddIndexConcurrently(
-            model_name="notification",
-            index=models.Index(
-                condition=models.Q(("state", "sending")),
-                fields=["channel", "lease_until", "id"],
-                name="outbox_leased_by_channel",
+                name="outbox_due_elsewhere",
             ),
         ),
         AddIndexConcurrently(
@@ -33,13 +25,5 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("state", "dead")), fields=["-id"], name="outbox_dead_latest"
             ),
-        ),
-        RemoveIndexConcurrently(
-            model_name="notification",
-            name="outbox_due",
-        ),
-        RemoveIndexConcurrently(
-            model_name="notification",
-            name="outbox_leased",
         ),
     ]

@@ -89,14 +89,13 @@ class Notification(models.Model):
             ),
         )
         indexes = (
-            # By channel first: each channel's senders lease their own rows, however many wait for another's.
+            models.Index(fields=["due_at", "id"], condition=Q(state="pending"), name="outbox_due"),
+            models.Index(fields=["lease_until", "id"], condition=Q(state="sending"), name="outbox_leased"),
+            # Mail is nearly everything; what goes elsewhere is found however much mail waits.
             models.Index(
-                fields=["channel", "due_at", "id"], condition=Q(state="pending"), name="outbox_due_by_channel"
-            ),
-            models.Index(
-                fields=["channel", "lease_until", "id"],
-                condition=Q(state="sending"),
-                name="outbox_leased_by_channel",
+                fields=["channel", "due_at", "id"],
+                condition=Q(state="pending") & ~Q(channel="email"),
+                name="outbox_due_elsewhere",
             ),
             models.Index(
                 fields=["group"],

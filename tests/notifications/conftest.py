@@ -45,8 +45,7 @@ def fresh_connections() -> Iterator[None]:
     email._hang_up()
     yield
     email._hang_up()
-    engine._crew(engine.SENDERS).disband()
-    engine._crew.cache_clear()
+    engine.disband()
 
 
 @pytest.fixture

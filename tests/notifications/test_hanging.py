@@ -10,6 +10,7 @@ from core.db import database_now
 from notifications import channels, engine
 from notifications.channels import Envelope, Failed, FailedForGood, Resting
 from notifications.channels.hanging import Hanging
+from notifications.models import Provider
 from notifications.operations import withdraw
 from tests.notifications.cast import queued
 
@@ -31,11 +32,11 @@ class Server:
             raise self.raises
         return "accepted"
 
-    def meet(self, address: str = "a@example.org") -> bool:
+    def meet(self, address: str = "a@example.org", provider: Provider | None = None) -> bool:
         """Send a message; tell whether the server has seen anything of it."""
         before = len(self.met)
         with contextlib.suppress(Failed):
-            self.send(Envelope(address=address, subject="", text="", html="", key="k"))
+            self.send(Envelope(address=address, subject="", text="", html="", key="k", provider=provider))
         return len(self.met) > before
 
 
@@ -90,6 +91,36 @@ def test_a_failure_that_comes_at_once_holds_nobody_up(server: Server, failure: F
     server.takes, server.raises = 0.1, failure
 
     assert [server.meet() for _ in range(3)] == [True, True, True]
+
+
+def test_a_server_that_asks_to_be_left_alone_is_asked_nothing_until_then(server: Server) -> None:
+    server.takes, server.raises = 0.1, Failed("429 too many", retry_after=30)
+    server.meet()
+    server.raises = None
+
+    assert not server.meet()
+    server.now += 29
+    assert not server.meet()
+    server.now += 2
+    assert server.meet()
+
+
+def test_all_that_one_provider_carries_waits_when_it_asks_to_be_left_alone(server: Server) -> None:
+    server.takes, server.raises = 0.1, Failed("429 too many", retry_after=30)
+    gateway, other = Provider(pk=1), Provider(pk=2)
+    server.meet("+4930123456", gateway)
+
+    assert not server.meet("+4930999999", gateway)
+    assert server.meet("+4930999999", other)
+
+
+def test_no_server_is_left_alone_for_longer_than_an_hour(server: Server) -> None:
+    server.takes, server.raises = 0.1, Failed("429 too many", retry_after=86_400)
+    server.meet()
+
+    server.now += 3_601
+
+    assert server.meet()
 
 
 @pytest.mark.django_db
