@@ -1,6 +1,7 @@
 """Reads about on-call schedules: who is on call when; what is decided about it stands in notifications.rules.oncall."""
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -126,8 +127,9 @@ def _override(
     return Override(_instant(starts_at), _instant(ends_at), contact, replaces, instead)
 
 
-def _parsed(rows: Any) -> Any:
-    return rows or ()
+def _parsed(text: str | None) -> Any:
+    # Django leaves JSON as the text that came.
+    return json.loads(text) if text is not None else ()
 
 
 def _instant(text: str) -> dt.datetime:
