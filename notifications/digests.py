@@ -21,11 +21,10 @@ from core.durations import spoken
 from notifications.letters import Action, Letter, TicketLine, compose, page
 from notifications.models import Contact, Notification
 from notifications.operations import new_message_id
-from notifications.rendering import Line, Rendered, foldable_kinds, lines_of
+from notifications.rendering import DIGEST, Line, Rendered, foldable_kinds, lines_of
 from notifications.rules.delivery import how_many_singly
 from tickets.models import Severity
 
-DIGEST = "notifications.digest"
 MINUTE = dt.timedelta(minutes=1)
 # A mail that long is still taken by every server; a digest that is full goes at once and the next one opens.
 HOLDS = 1000

@@ -25,11 +25,11 @@ from core.db import database_now
 from notifications import leasing
 from notifications.channels import Envelope, Failed, FailedForGood, Resting, sender_for
 from notifications.desk import Desk
-from notifications.digests import DIGEST, render_digest, settle_folded
+from notifications.digests import render_digest, settle_folded
 from notifications.leasing import Hold, Leased, Outcome, claim
 from notifications.models import Channel, Notification
 from notifications.operations import mail_host
-from notifications.rendering import Rendered
+from notifications.rendering import DIGEST, Rendered
 from notifications.rules.delivery import retry_after
 from notifications.ticks import record_delivery_tick
 
@@ -262,7 +262,7 @@ def _send_held(leased: Leased, held: Hold | None) -> Outcome | None:
         return _settling_folded(_failed(leased, f"{type(error).__name__}: {error}", for_good=False), ())
     if digest is None:
         return Outcome(leased, State.WITHDRAWN, "nothing was left to tell")
-    outcome = _attempt(leased, lambda: digest.rendered)
+    outcome = _attempt(leased, lambda: leased.worded(digest.rendered))
     return _settling_folded(outcome, digest.rows) if outcome is not None else None
 
 

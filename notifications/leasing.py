@@ -6,7 +6,7 @@ Nothing here sends. A lease lost is a row that somebody else sends; whoever lost
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -19,6 +19,7 @@ from notifications.digests import fold
 from notifications.models import Channel, Contact, ContactMethod, Notification, Provider
 from notifications.rendering import Prepared, Rendered
 from notifications.ticks import tally
+from notifications.wording import Templates, templates_for, worded
 
 BATCH = 200
 # Longer than any send may take (the channel's own time-out is far shorter), short enough to matter at 03:00.
@@ -155,10 +156,15 @@ class Leased:
     row: Notification
     token: uuid.UUID
     prepared: Prepared
+    templates: Templates = field(default_factory=dict)
 
     def render(self) -> Rendered:
-        """Render the row. Raises UnknownKind, and whatever the row itself causes."""
-        return self.prepared.render(self.row)
+        """Render the row, in an admin's words if there are any. Raises UnknownKind, and what the row itself causes."""
+        return self.worded(self.prepared.render(self.row))
+
+    def worded(self, rendered: Rendered) -> Rendered:
+        """Return what was rendered for the row in the words that were made for its kind."""
+        return worded(self.row, rendered, self.templates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +227,8 @@ def load(ids: list[int], token: uuid.UUID) -> list[Leased]:
         row.user = users.get(row.user_id or 0)
     _name_providers([method for method in methods.values() if method.channel != Channel.EMAIL])
     prepared = Prepared(rows)
-    return [Leased(row, token, prepared) for row in rows]
+    templates = templates_for(rows)
+    return [Leased(row, token, prepared, templates) for row in rows]
 
 
 def _name_providers(methods: Sequence[ContactMethod]) -> None:

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 import unicodedata
 import zoneinfo
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
@@ -57,6 +58,8 @@ _BUTTON = (
     'padding:14px 30px;font-size:17px;font-weight:600;color:#ffffff;text-decoration:none">{}</a></td></tr></table>\n'
 )
 _NOTE = '<p style="margin:0 0 18px;font-size:14px">{}</p>\n'
+# In escaped text: it ends where a quotation mark or a bracket begins.
+_URL = re.compile(r"https?://[^\s<>\"']+?(?=[.,;:!?)]*(?:\s|$|&lt;|&gt;|&quot;|&#x27;))")
 # Characters that reorder what is read after them: a subject must not be able to fake its own ending.
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -110,31 +113,51 @@ class Letter:
 
 def compose(letter: Letter) -> Rendered:
     """Give a letter its subject line, text and HTML; what people wrote is escaped and cut to a readable length."""
-    letter = _trimmed(letter)
-    html = _shell().format(
-        subject=escape(letter.subject),
-        first=escape(letter.lead[0]),
-        body=_body(letter),
-        footer=escape(letter.footer or "Belay"),
-    )
+    letter = trimmed(letter)
+    order = IN_HASTE if letter.action_first else AT_LEISURE
     return Rendered(
         subject=letter.subject,
-        text=_text(letter),
-        html=html,
+        text=as_text(letter, text_parts(letter, order)),
+        html=as_html(letter, html_parts(letter, order)),
         short=short_form(letter),
-        link=_main_link(letter),
+        link=main_link(letter),
+        letter=letter,
     )
+
+
+# The parts of a letter, as an admin's wording may name them too; first where seconds count, and else.
+IN_HASTE = ("lead", "action", "tickets", "passages", "facts", "link")
+AT_LEISURE = ("lead", "tickets", "passages", "action", "facts", "link")
+PARTS = IN_HASTE
 
 
 def short_form(letter: Letter) -> str:
     """Return a letter in few words for SMS and chat: the subject, the first line, and the one link that matters."""
-    words = one_line(f"{letter.subject}. {letter.lead[0]}" if letter.lead else letter.subject, LONGEST_SHORT)
-    return " ".join(filter(None, (words, _main_link(letter))))
+    words = f"{letter.subject}. {letter.lead[0]}" if letter.lead else letter.subject
+    return with_link(words, letter)
 
 
-def _main_link(letter: Letter) -> str:
+def with_link(words: str, letter: Letter) -> str:
+    """Return words on one line, cut so that the link that matters stays whole."""
+    link = main_link(letter)
+    words = one_line(words.replace(link, " ") if link else words, LONGEST_SHORT)
+    return " ".join(filter(None, (words, link)))
+
+
+def main_link(letter: Letter) -> str:
+    """Return the one link that matters, "" where there is none."""
     action = letter.action or letter.link
     return action.url if action is not None else ""
+
+
+def as_html(letter: Letter, parts: Sequence[str]) -> str:
+    """Return the page that a mail's HTML part is; `parts` are escaped already."""
+    return _shell().format(
+        subject=escape(letter.subject),
+        first=escape(letter.lead[0] if letter.lead else letter.title),
+        body="".join([_heading(letter), *parts]),
+        footer=escape(letter.footer or "Belay"),
+    )
 
 
 @cache
@@ -144,26 +167,66 @@ def _shell() -> str:
     return source
 
 
-def _body(letter: Letter) -> str:
-    action = []
-    if letter.action is not None:
-        action = [_fill(_BUTTON, letter.action.url, letter.action.label)]
-        action += [_fill(_NOTE, letter.action.note)] if letter.action.note else []
+def _heading(letter: Letter) -> str:
     marks = [_fill(_SEVERITY, str(letter.severity))] if letter.severity else []
     marks += [_fill("#{}", str(letter.number))] if letter.number else []
-    parts = [_MARKS.format(" ".join(marks))] if marks else []
-    parts += [_fill(_TITLE, letter.title), _fill(_FIRST, letter.lead[0])]
-    parts += [_fill(_LINE, line) for line in letter.lead[1:]]
-    parts += action if letter.action_first else []
-    if letter.tickets:
-        parts += [_TICKETS.format("".join(_ticket_row(line) for line in letter.tickets))]
-    parts += [_fill(_PASSAGE, passage.title, passage.text) for passage in letter.passages]
-    parts += [] if letter.action_first else action
-    if letter.facts:
-        parts += [_FACTS.format("".join(_fill(_FACT, label, value) for label, value in letter.facts))]
-    if letter.link:
-        parts += [_fill(_LINK, letter.link.url, letter.link.label)]
-    return "".join(parts)
+    return (_MARKS.format(" ".join(marks)) if marks else "") + _fill(_TITLE, letter.title)
+
+
+def html_parts(letter: Letter, names: Sequence[str]) -> list[str]:
+    """Return parts of a letter as HTML, everything in them escaped; those that say nothing are empty."""
+    return [_HTML[name](letter) for name in names]
+
+
+def _html_lead(letter: Letter) -> str:
+    return "".join(_fill(_LINE if place else _FIRST, line) for place, line in enumerate(letter.lead))
+
+
+def _html_action(letter: Letter) -> str:
+    if letter.action is None:
+        return ""
+    note = _fill(_NOTE, letter.action.note) if letter.action.note else ""
+    return _fill(_BUTTON, letter.action.url, letter.action.label) + note
+
+
+def _html_tickets(letter: Letter) -> str:
+    return _TICKETS.format("".join(_ticket_row(line) for line in letter.tickets)) if letter.tickets else ""
+
+
+def _html_passages(letter: Letter) -> str:
+    return "".join(_fill(_PASSAGE, passage.title, passage.text) for passage in letter.passages)
+
+
+def _html_facts(letter: Letter) -> str:
+    return (
+        _FACTS.format("".join(_fill(_FACT, label, value) for label, value in letter.facts))
+        if letter.facts
+        else ""
+    )
+
+
+def _html_link(letter: Letter) -> str:
+    return _fill(_LINK, letter.link.url, letter.link.label) if letter.link else ""
+
+
+_HTML: dict[str, Callable[[Letter], str]] = {
+    "lead": _html_lead,
+    "action": _html_action,
+    "tickets": _html_tickets,
+    "passages": _html_passages,
+    "facts": _html_facts,
+    "link": _html_link,
+}
+
+
+def html_paragraph(text: str) -> str:
+    """Return a paragraph of an admin's own; its lines stay lines, and addresses become links."""
+    lines = (_URL.sub(_linked, escape(line)) for line in text.splitlines())
+    return f'<p style="margin:0 0 12px">{"<br>".join(lines)}</p>\n' if text.strip() else ""
+
+
+def _linked(match: re.Match[str]) -> str:
+    return f'<a href="{match.group(0)}">{match.group(0)}</a>'
 
 
 def _fill(pattern: str, *words: str) -> str:
@@ -222,7 +285,8 @@ def moment(at: dt.datetime, zone: str, now: dt.datetime) -> str:
     return f"{wall} ({zone}), {far}"
 
 
-def _trimmed(letter: Letter) -> Letter:
+def trimmed(letter: Letter) -> Letter:
+    """Return a letter fit to be sent: one-line subjects and facts, no empty parts, nothing longer than is read."""
     passages = tuple(
         Passage(passage.title, _cut(passage.text)) for passage in letter.passages if passage.text.strip()
     )
@@ -245,30 +309,62 @@ def _cut(text: str) -> str:
     return text[:LONGEST_PASSAGE].rstrip() + "\n\n[…] The rest stands in the ticket."
 
 
-def _text(letter: Letter) -> str:
+def as_text(letter: Letter, parts: Sequence[str]) -> str:
+    """Return a mail's text part."""
     marks = [f"SEV{letter.severity}"] if letter.severity else []
     marks += [f"#{letter.number}"] if letter.number else []
     heading = "  ".join([*marks, letter.title])
-    blocks = [f"{heading}\n{'=' * min(len(heading), _WIDTH)}", *letter.lead]
-    action = []
-    if letter.action:
-        note = f"\n{letter.action.note}" if letter.action.note else ""
-        action = [f"{letter.action.label}:\n{letter.action.url}{note}"]
-    # Indented: a line that somebody wrote can't pass for one of ours.
-    passages = [
-        f"{passage.title}\n\n" + "\n".join(f"    {line}".rstrip() for line in passage.text.splitlines())
-        for passage in letter.passages
-    ]
-    blocks += [
-        f"SEV{line.severity}  #{line.number}  {line.subject}\n{line.note}\n{line.action.label}: {line.action.url}"
-        for line in letter.tickets
-    ]
-    blocks += [*action, *passages] if letter.action_first else [*passages, *action]
-    if letter.facts:
-        widest = max(len(label) for label, _ in letter.facts)
-        blocks.append("\n".join(f"{label:<{widest}}  {value}" for label, value in letter.facts))
-    if letter.link:
-        blocks.append(f"{letter.link.label}: {letter.link.url}")
+    blocks = [f"{heading}\n{'=' * min(len(heading), _WIDTH)}", *filter(None, parts)]
     # The usual signature mark: mail programs fold away what follows.
     blocks.append(f"-- \n{letter.footer}" if letter.footer else "-- \nBelay")
     return "\n\n".join(blocks) + "\n"
+
+
+def text_parts(letter: Letter, names: Sequence[str]) -> list[str]:
+    """Return parts of a letter as text; those that say nothing are empty."""
+    return [_TEXT[name](letter) for name in names]
+
+
+def _text_lead(letter: Letter) -> str:
+    return "\n\n".join(letter.lead)
+
+
+def _text_action(letter: Letter) -> str:
+    if letter.action is None:
+        return ""
+    note = f"\n{letter.action.note}" if letter.action.note else ""
+    return f"{letter.action.label}:\n{letter.action.url}{note}"
+
+
+def _text_tickets(letter: Letter) -> str:
+    return "\n\n".join(
+        f"SEV{line.severity}  #{line.number}  {line.subject}\n{line.note}\n{line.action.label}: {line.action.url}"
+        for line in letter.tickets
+    )
+
+
+def _text_passages(letter: Letter) -> str:
+    # Indented: a line that somebody wrote can't pass for one of ours.
+    return "\n\n".join(
+        f"{passage.title}\n\n" + "\n".join(f"    {line}".rstrip() for line in passage.text.splitlines())
+        for passage in letter.passages
+    )
+
+
+def _text_facts(letter: Letter) -> str:
+    widest = max((len(label) for label, _ in letter.facts), default=0)
+    return "\n".join(f"{label:<{widest}}  {value}" for label, value in letter.facts)
+
+
+def _text_link(letter: Letter) -> str:
+    return f"{letter.link.label}: {letter.link.url}" if letter.link else ""
+
+
+_TEXT: dict[str, Callable[[Letter], str]] = {
+    "lead": _text_lead,
+    "action": _text_action,
+    "tickets": _text_tickets,
+    "passages": _text_passages,
+    "facts": _text_facts,
+    "link": _text_link,
+}

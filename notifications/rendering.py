@@ -6,8 +6,8 @@ kinds and returns whatever its renderer wants beside the row.
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -16,6 +16,9 @@ from notifications.models import Notification
 from tickets.models import Ticket
 
 log = logging.getLogger("belay.delivery")
+
+# Rendered from the rows that it carries (notifications.digests), not by a renderer of its own.
+DIGEST = "notifications.digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Rendered:
     html: str = ""
     short: str = ""
     link: str = ""
+    # What it was composed from, for those who have words of their own (notifications.wording).
+    letter: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,7 @@ class Folding:
 
 _kinds: dict[str, Kind] = {}
 _foldings: dict[str, Folding] = {}
+_names: dict[str, str] = {}
 
 
 def register_renderer(kind: str, render: Renderer, *, load: Loader) -> None:
@@ -106,6 +112,21 @@ def register_renderer(kind: str, render: Renderer, *, load: Loader) -> None:
 def register_line(kind: str, line: LineMaker, *, load: Loader) -> None:
     """Let repetitions of `kind` be folded into digests, and register how each reads there."""
     _foldings[kind] = Folding(line, load)
+
+
+def kinds() -> list[str]:
+    """Return the kinds that somebody renders, digests among them."""
+    return sorted({*_kinds, DIGEST})
+
+
+def name_kinds(names: Mapping[str, str]) -> None:
+    """Register what kinds are called on pages; called from an app's `ready()`."""
+    _names.update(names)
+
+
+def name_of(kind: str) -> str:
+    """Return what a kind is called; one that nobody has named reads as its own name does."""
+    return _names.get(kind) or kind.replace(".", ": ").replace("_", " ")
 
 
 def foldable_kinds() -> list[str]:

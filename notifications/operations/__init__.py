@@ -24,6 +24,7 @@ from notifications.operations.outbox import (
     retry_dead_letter,
     withdraw,
 )
+from notifications.operations.wording import remove_template, save_template
 
 __all__ = [
     "Addressee",
@@ -43,9 +44,11 @@ __all__ = [
     "new_message_id",
     "remove_override",
     "remove_rotation",
+    "remove_template",
     "remove_time_off",
     "renew_feed",
     "retry_dead_letter",
     "save_rotation",
+    "save_template",
     "withdraw",
 ]
