@@ -172,6 +172,7 @@ CELERY_TASK_DEFAULT_QUEUE = "bulk"
 CELERY_TASK_ROUTES = {
     # Takes as long as it takes, and nobody waits for it: never before a tick.
     "escalation.lint": {"queue": "bulk"},
+    "notifications.watchers": {"queue": "bulk"},
     "escalation.*": {"queue": "engine"},
     "notifications.*": {"queue": "delivery"},
     "*": {"queue": "bulk"},
@@ -186,6 +187,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 BELAY_TICKS = {
     "escalation.tick": 1,
     "notifications.tick": 1,
+    "notifications.watchers": 5,
     "escalation.lint": 180,
     "tickets.seal": 60,
     "recompute.pick_up": 10,

@@ -281,6 +281,7 @@ def _attempt(leased: Leased, render: Callable[[], Rendered]) -> Outcome | None:
             secret=row.method.secret if row.method is not None else "",
             provider=row.method.provider if row.method is not None else None,
             facts=_facts(row, rendered),
+            unsubscribe=rendered.unsubscribe,
         )
         return Outcome(leased, State.SENT, sender_for(row.channel)(envelope))
     except Resting as error:

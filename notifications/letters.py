@@ -107,6 +107,8 @@ class Letter:
     action: Action | None = None
     link: Action | None = None
     footer: str = ""
+    # Where one click ends this kind of mail; the footer says so, and mail programs show it as a button.
+    unsubscribe: str = ""
     # Where seconds count, the button comes before what people wrote.
     action_first: bool = False
 
@@ -121,6 +123,7 @@ def compose(letter: Letter) -> Rendered:
         html=as_html(letter, html_parts(letter, order)),
         short=short_form(letter),
         link=main_link(letter),
+        unsubscribe=letter.unsubscribe,
         letter=letter,
     )
 
@@ -156,8 +159,13 @@ def as_html(letter: Letter, parts: Sequence[str]) -> str:
         subject=escape(letter.subject),
         first=escape(letter.lead[0] if letter.lead else letter.title),
         body="".join([_heading(letter), *parts]),
-        footer=escape(letter.footer or "Belay"),
+        footer=_URL.sub(_linked, escape(_footer(letter))),
     )
+
+
+def _footer(letter: Letter) -> str:
+    stop = f"Stop these mails: {letter.unsubscribe}" if letter.unsubscribe else ""
+    return " ".join(filter(None, (letter.footer or "Belay", stop)))
 
 
 @cache
@@ -316,7 +324,7 @@ def as_text(letter: Letter, parts: Sequence[str]) -> str:
     heading = "  ".join([*marks, letter.title])
     blocks = [f"{heading}\n{'=' * min(len(heading), _WIDTH)}", *filter(None, parts)]
     # The usual signature mark: mail programs fold away what follows.
-    blocks.append(f"-- \n{letter.footer}" if letter.footer else "-- \nBelay")
+    blocks.append(f"-- \n{_footer(letter)}")
     return "\n\n".join(blocks) + "\n"
 
 

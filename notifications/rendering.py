@@ -33,6 +33,7 @@ class Rendered:
     html: str = ""
     short: str = ""
     link: str = ""
+    unsubscribe: str = ""
     # What it was composed from, for those who have words of their own (notifications.wording).
     letter: Any = field(default=None, compare=False, repr=False)
 

@@ -6,6 +6,7 @@ heading and footer stay, so that every mail says what it is about and why one ge
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from notifications.letters import (
@@ -106,7 +107,7 @@ def apply(
             text, html = as_text(letter, texts), as_html(letter, htmls)
     if short is not None and (words := " ".join(filled_lines(short.body, values).split())):
         brief = with_link(words, letter)
-    return Rendered(subject=subject, text=text, html=html, short=brief, link=rendered.link, letter=letter)
+    return replace(rendered, subject=subject, text=text, html=html, short=brief)
 
 
 def values_of(letter: Letter) -> dict[str, str]:

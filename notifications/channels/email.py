@@ -72,6 +72,10 @@ class _Mail(EmailMessage):
         }
         if envelope.thread:
             headers["References"] = headers["In-Reply-To"] = envelope.thread
+        if envelope.unsubscribe:
+            # Mail programs show a button for it, and it is one click (RFC 8058).
+            headers["List-Unsubscribe"] = f"<{envelope.unsubscribe}>"
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         self.sender = sender
         self.content = write_mail(headers=headers, text=envelope.text, html=envelope.html)
 

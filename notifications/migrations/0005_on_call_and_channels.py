@@ -141,6 +141,14 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="TimelineReader",
+            fields=[
+                ("name", models.CharField(max_length=20, primary_key=True, serialize=False)),
+                ("cursor", models.TextField()),
+                ("at", models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
             name="Provider",
             fields=[
                 (

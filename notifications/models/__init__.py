@@ -14,7 +14,7 @@ from notifications.models.oncall import (
 )
 from notifications.models.outbox import Delivery, Notification, TickRecord
 from notifications.models.providers import Channel, Provider
-from notifications.models.reading import Bell, MessageTemplate, Watch
+from notifications.models.reading import Bell, MessageTemplate, TimelineReader, Watch
 
 __all__ = [
     "Bell",
@@ -36,6 +36,7 @@ __all__ = [
     "RotationWindow",
     "TickRecord",
     "TimeOff",
+    "TimelineReader",
     "Watch",
     "Weekday",
 ]

@@ -73,6 +73,18 @@ class Watch(models.Model):
         return f"{self.user} watches {self.ticket or self.service or self.organisation}"
 
 
+class TimelineReader(models.Model):
+    """How far a reader of the timeline has come (DESIGN 2); its cursor moves in the transaction of what it caused."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    # A pg_snapshot; see tickets.cursor.
+    cursor = models.TextField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.at:%H:%M:%S}"
+
+
 class Bell(models.Model):
     """Up to which notification somebody has seen their bell."""
 

@@ -24,6 +24,7 @@ from notifications.operations.outbox import (
     retry_dead_letter,
     withdraw,
 )
+from notifications.operations.watching import unwatch, watch, watch_group
 from notifications.operations.wording import remove_template, save_template
 
 __all__ = [
@@ -50,5 +51,8 @@ __all__ = [
     "retry_dead_letter",
     "save_rotation",
     "save_template",
+    "unwatch",
+    "watch",
+    "watch_group",
     "withdraw",
 ]

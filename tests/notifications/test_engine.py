@@ -112,7 +112,7 @@ def test_pauses_grow_and_end_in_a_dead_letter(smtp: mail.Mailbox) -> None:
     assert again(row).attempts == 8
     waited = pauses[:-1]
     assert waited == sorted(waited)
-    assert waited[-1] > dt.timedelta(minutes=14)
+    assert waited[-1] > dt.timedelta(minutes=11)
 
 
 @pytest.mark.parametrize(("round_number", "waits_for_the_engine"), [(None, False), (1, True)])
