@@ -16,4 +16,5 @@ urlpatterns = [
     path("", include("web.agent.urls")),
     path("", include("web.board.urls")),
     path("", include("web.portal.urls")),
+    path("", include("web.watching.urls")),
 ]

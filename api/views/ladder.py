@@ -22,8 +22,9 @@ from escalation import kinds
 from escalation.explaining import explain_ticket
 from escalation.models import Clock, Escalation
 from escalation.models.clocks import LIVE
-from escalation.operations import acknowledge, deescalate, escalate, request_escalation
+from escalation.operations import acknowledge, deescalate, escalate, pass_on, request_escalation
 from notifications.models import Notification
+from notifications.operations import contacts_for
 from tickets.models import Event
 
 # What the requester was promised, and may therefore see running.
@@ -128,6 +129,21 @@ class LadderVerbs(TicketDoor):
         self.ticket(Verb.ACKNOWLEDGE)
         data = self.read(SeqBody)
         escalation = acknowledge(ticket_id=pk, seen_seq=data["seq"], actor=self.user, now=self.now)
+        return self._moved(escalation, status=200)
+
+    @verb(
+        "pass-on",
+        operation_id="pass_on_ticket",
+        summary="Say that one can't take it",
+        body=SeqBody,
+        answer=EscalationSerializer,
+    )
+    def pass_on(self, request: Request, pk: int) -> Response:
+        """Whoever was told of the current step says that they can't; the next one is told at once."""
+        self.ticket(Verb.ACKNOWLEDGE)
+        data = self.read(SeqBody)
+        contact = contacts_for([self.user])[self.user.pk]
+        escalation = pass_on(ticket_id=pk, seen_seq=data["seq"], contact=contact, now=self.now)
         return self._moved(escalation, status=200)
 
     @verb(

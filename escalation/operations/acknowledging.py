@@ -152,11 +152,11 @@ def apply_acknowledgement(
     )
 
 
-def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime) -> None:
+def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime) -> Escalation:
     """Note that this contact can't take it and tell the next one at once; nobody is let off the clock.
 
-    Said twice it counts once: a double tap skips nobody. They are not told again at this seq. Raises Moved,
-    AlreadyAcknowledged, NotOnPath.
+    Said twice it counts once: a double tap skips nobody. They are not told again at this seq. Only who was told at it
+    can say so. Raises Moved, AlreadyAcknowledged, NotAllowed, NotOnPath.
     """
     with working() as work:
         state = hold_state(work, ticket_id)
@@ -165,7 +165,14 @@ def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime
         if state.acknowledged:
             raise AlreadyAcknowledged(state)
         if contact.pk in state.standing.declined:
-            return
+            return state.current
+        if not _allowed(state, None, contact):
+            raise NotAllowed(
+                f"{contact} was not told of #{ticket_id} at {state.step.name}.",
+                field="contact",
+                value=contact.name,
+                mend="Nothing is asked of you here.",
+            )
         state.standing.declined = [*state.standing.declined, contact.pk]
         plan = Plan(work, now=now, actor=contact.user)
         plan.touch(state)
@@ -173,6 +180,7 @@ def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime
         if state.standing.suspended_at is None:
             plan.tellings.append(Telling(state, due_at=state.at(now)))
         plan.flush()
+        return state.current
 
 
 def _check_open(state: State) -> None:

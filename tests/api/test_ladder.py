@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from escalation.models import Escalation
+from escalation.models import Escalation, Standing
 from escalation.operations import escalate
 from notifications.models import Notification
 from tests.api.conftest import Call, World
@@ -54,6 +54,7 @@ def test_escalating_answers_with_what_happened(house: House, call: Call) -> None
         ("escalate", {"reason": "Rights"}),
         ("deescalate", {"to_position": 1, "reason": "Easy"}),
         ("acknowledge", {}),
+        ("pass-on", {}),
     ],
 )
 def test_a_verb_on_a_ticket_that_has_moved_does_nothing_and_says_where_it_is(
@@ -254,3 +255,17 @@ def test_a_ticket_on_no_path_has_nothing_to_explain(house: House, call: Call) ->
     document = call(house.agent, "GET", f"tickets/{ticket.pk}/explain/").json()
 
     assert document == {"step": "", "path": "", "version": None, "newer": None, "clocks": [], "ended": []}
+
+
+def test_whoever_was_told_says_that_they_cannot_and_others_may_not(house: House, call: Call) -> None:
+    ticket = at_network(house)
+
+    first = call(house.second, "POST", f"tickets/{ticket.pk}/pass-on/", {"seq": 1})
+    again = call(house.second, "POST", f"tickets/{ticket.pk}/pass-on/", {"seq": 1})
+    stranger = call(house.outsider, "POST", f"tickets/{ticket.pk}/pass-on/", {"seq": 1})
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (stranger.status_code, stranger.json()["field"]) == (403, "contact")
+    assert Standing.objects.get(ticket=ticket).declined == [house.second.contact.pk]
+    rows = Notification.objects.filter(ticket=ticket, seq=1, round=2)
+    assert [row.address for row in rows] == ["duty2@example.org"]

@@ -317,7 +317,16 @@ def test_nobody_gets_anything_unless_signed_in(world: World, call: Call) -> None
     assert len(answers) > 40
 
 
-AFTER_A_MOVE = ("deescalate", "acknowledge", "send-back", "answer", "merge", "link", "resolve-linked")
+AFTER_A_MOVE = (
+    "deescalate",
+    "acknowledge",
+    "pass-on",
+    "send-back",
+    "answer",
+    "merge",
+    "link",
+    "resolve-linked",
+)
 
 
 def test_every_operation_is_in_the_tables_of_roles() -> None:

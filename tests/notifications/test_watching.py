@@ -164,9 +164,7 @@ def test_a_follower_of_an_organisation_hears_of_its_sev1s_only(house: House) -> 
     ticket = open_ticket(draft=draft, actor=None, now=database_now())
     assert told() == []
 
-    set_severity(
-        ticket_id=ticket.pk, severity=1, reason="All of them", actor=house.agent, now=database_now()
-    )
+    set_severity(ticket_id=ticket.pk, severity=1, reason="All of them", actor=house.agent, now=database_now())
 
     (row,) = told()
     assert "It is SEV1 now" in text_of(row)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,7 +17,7 @@ from accounts.rules import Reach, Scope, Verb
 from core.statements import Statement, is_any
 from escalation.models import Clock
 from escalation.queries import ClockView, LadderView, RungView, clocks_of, ladder_of
-from notifications.models import Contact, ContactListEntry
+from notifications.models import Contact, ContactListEntry, Notification, Watch
 from tickets.models import Status, Ticket
 from tickets.queries import timeline_of
 from tickets.rules import may_follow
@@ -50,6 +51,7 @@ class Verbs:
     escalate: bool = False
     deescalate: bool = False
     acknowledge: bool = False
+    pass_on: bool = False
     take: bool = False
     answer_wish: bool = False
     reopen: bool = False
@@ -67,13 +69,25 @@ class Clockface:
 def fetch_ticket(user: User, pk: int) -> tuple[Ticket, Scope]:
     """Return a ticket this agent may see, with all its page names, and their Scope. Raises Http404."""
     scope = scope_of(user, Verb.VIEW)
-    rows = Ticket.objects.within(scope).select_related(
-        "requester", "organisation", "team__lead", "assignee", "service", "category"
+    rows = (
+        Ticket.objects.within(scope)
+        .select_related("requester", "organisation", "team__lead", "assignee", "service", "category")
+        .annotate(followed=followed_by(user), told_me=_told(user))
     )
     ticket = next(iter(rows.filter(pk=pk)[:1]), None)
     if ticket is None:
         raise Http404(f"There is no ticket #{pk} that you may see.")
     return ticket, scope
+
+
+def followed_by(user: User) -> Exists:
+    """Return whether this person follows the ticket, to be asked along with it."""
+    return Exists(Watch.objects.filter(user=user, ticket=OuterRef("pk")))
+
+
+def _told(user: User) -> Exists:
+    """Return whether this person was told of the ticket, at whichever step."""
+    return Exists(Notification.objects.filter(ticket=OuterRef("pk"), user=user, round__isnull=False))
 
 
 @require_GET
@@ -130,6 +144,7 @@ def page_context(request: Any, pk: int) -> dict[str, Any]:
         "told_above": [told[pk] for pk in above.list_ids if pk in told] if above is not None else [],
         "wish": wish,
         "verbs": _verbs(user, scope, ticket, ladder, here, above, told),
+        "followed": getattr(ticket, "followed", False),
         "page": page,
         "live_url": reverse("web:ticket_live", args=[pk]) + ("?timeline=whole" if whole else ""),
     }
@@ -231,6 +246,7 @@ def _verbs(
         escalate=user.may(Verb.ESCALATE) and above is not None,
         deescalate=user.may(Verb.DEESCALATE) and here.position > 1 and concerned,
         acknowledge=waits and user.may(Verb.ACKNOWLEDGE) and concerned,
+        pass_on=waits and getattr(ticket, "told_me", False),
         take=take,
         answer_wish=user.may(Verb.LEAD),
     )

@@ -15,6 +15,7 @@ urlpatterns = [
     path("t/<int:pk>/write/", composer.write, name="write"),
     path("t/<int:pk>/take/", verbs.take, name="take"),
     path("t/<int:pk>/acknowledge/", verbs.acknowledge_ticket, name="acknowledge_ticket"),
+    path("t/<int:pk>/cannot/", verbs.pass_ticket_on, name="pass_on"),
     path("t/<int:pk>/escalate/", verbs.escalate_ticket, name="escalate"),
     path("t/<int:pk>/deescalate/", verbs.deescalate_ticket, name="deescalate"),
     path("t/<int:pk>/wish/<int:wish>/", verbs.answer_wish, name="wish"),

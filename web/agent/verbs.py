@@ -20,8 +20,10 @@ from escalation.operations import (
     deescalate,
     escalate,
     grant_request,
+    pass_on,
 )
 from escalation.queries import LadderView, RungView, ladder_of
+from notifications.operations import contacts_for
 from tickets.models import Entry, EntryKind, Ticket
 from tickets.operations import assign_ticket
 from web.agent.story import HANDOFF_LABELS
@@ -64,6 +66,21 @@ def acknowledge_ticket(request: SignedIn, pk: int) -> HttpResponse:
         ),
         f"#{pk} is acknowledged. Nobody else is called.",
     )
+
+
+@require_POST
+@may(Verb.ACKNOWLEDGE)
+def pass_ticket_on(request: SignedIn, pk: int) -> HttpResponse:
+    """Say that one can't take what one was told of; the next one is told at once."""
+    ticket, _ = fetch_ticket(request.user, pk)
+    now = database_now()
+
+    def cant() -> None:
+        contact = contacts_for([request.user])[request.user.pk]
+        pass_on(ticket_id=ticket.pk, seen_seq=number_in(request.POST, "seq"), contact=contact, now=now)
+
+    back = back_to(request, reverse("web:ticket", args=[pk]))
+    return act(request, back, now, cant, "Noted. The next one is told now.")
 
 
 @require_http_methods(["GET", "POST"])

@@ -1,10 +1,11 @@
 """Which tickets the portal shows to whom: one's own, and the organisation's to those who follow it."""
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404
 
 from accounts.models import User
 from accounts.rules import Verb
+from notifications.models import Watch
 from tickets.models import Ticket
 from tickets.querysets import TicketQuerySet
 
@@ -34,7 +35,8 @@ def portal_ticket(user: User, pk: int) -> Ticket:
 
     Raises Http404 for any other ticket, whether it exists or not, and SeenAtTheDesk for people who work on it.
     """
-    ticket = portal_tickets(user).for_list().filter(pk=pk).first()
+    followed = Exists(Watch.objects.filter(user=user, ticket=OuterRef("pk")))
+    ticket = portal_tickets(user).for_list().annotate(followed=followed).filter(pk=pk).first()
     if ticket is not None:
         return ticket
     if user.may(Verb.WORK) and Ticket.objects.visible_to(user).filter(pk=pk).exists():

@@ -1,0 +1,1 @@
+"""Following: what somebody follows, and how they stop."""
