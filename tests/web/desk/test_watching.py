@@ -1,6 +1,5 @@
 """Following from a ticket's page, the list of what one follows, and stopping by a mail's link."""
 
-import pytest
 from django.test import Client
 
 from accounts.models import Organisation, Role
@@ -11,18 +10,9 @@ from notifications.models import Notification, Watch
 from notifications.operations import watch
 from notifications.watch_messages import stop_url
 from tests.escalation.looking import at_l2
-from tests.house import House, build_house
-from tests.web.desk.conftest import (
-    As,
-    signed_in_as,  # noqa: F401 a fixture
-    text_of,
-)
+from tests.house import House
+from tests.web.desk.conftest import As, text_of
 from tickets.models import Service
-
-
-@pytest.fixture
-def house(db: None) -> House:
-    return build_house()
 
 
 def path_of(row: Watch) -> str:
