@@ -110,7 +110,7 @@ WITH told AS (
         attempts = n.attempts + 1,
         sent_at = CASE WHEN %(sent)s THEN statement_timestamp() END,
         dead_at = CASE WHEN NOT %(sent)s THEN statement_timestamp() END,
-        handled_at = CASE WHEN NOT %(sent)s AND n.round IS NULL THEN statement_timestamp() END
+        handled_at = CASE WHEN NOT %(sent)s AND n.seq IS NULL THEN statement_timestamp() END
     FROM told WHERE n.id = told.id
     RETURNING n.id, n.attempts
 )

@@ -84,8 +84,9 @@ WITH done AS MATERIALIZED (
         due_at = CASE WHEN d.state = 'pending' THEN statement_timestamp() + d.pause
                       WHEN d.state = 'dead' THEN LEAST(n.due_at, statement_timestamp()) ELSE n.due_at END,
         dead_at = CASE WHEN d.state = 'dead' AND n.withdrawn_at IS NULL THEN statement_timestamp() END,
-        -- Only tellings have a consequence that the escalation engine draws.
-        handled_at = CASE WHEN d.state = 'dead' AND n.withdrawn_at IS NULL AND n.round IS NULL
+        -- What somebody was to act on at a step has a consequence that the escalation engine draws: tellings, and
+        -- letters to a lead or an owner.
+        handled_at = CASE WHEN d.state = 'dead' AND n.withdrawn_at IS NULL AND n.seq IS NULL
                           THEN statement_timestamp() END
     FROM done d JOIN free USING (id)
     WHERE n.id = d.id AND n.lease_token = d.token

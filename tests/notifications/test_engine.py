@@ -115,9 +115,13 @@ def test_pauses_grow_and_end_in_a_dead_letter(smtp: mail.Mailbox) -> None:
     assert waited[-1] > dt.timedelta(minutes=11)
 
 
-@pytest.mark.parametrize(("round_number", "waits_for_the_engine"), [(None, False), (1, True)])
+@pytest.mark.parametrize(
+    ("seq", "round_number", "waits_for_the_engine"),
+    [(None, None, False), (0, None, True), (0, 1, True)],
+    ids=["to a requester", "to a lead or an owner", "a telling"],
+)
 def test_a_refusal_for_good_is_a_dead_letter_at_once(
-    smtp: mail.Mailbox, round_number: int | None, waits_for_the_engine: bool
+    smtp: mail.Mailbox, seq: int | None, round_number: int | None, waits_for_the_engine: bool
 ) -> None:
     contact = create_contact(name="Ann", email="ann@example.org")
     method = contact.methods.get()
@@ -125,7 +129,7 @@ def test_a_refusal_for_good_is_a_dead_letter_at_once(
         contact_id=contact.pk,
         method_id=method.pk,
         ticket_id=ticket(person("Carla"), now=database_now()).pk,
-        seq=0,
+        seq=seq,
         round=round_number,
     )
     smtp.answer = "550 no such mailbox"
