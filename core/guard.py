@@ -48,10 +48,13 @@ _ACTING = frozenset(
 )
 _WATCHED = _REACHING | _ACTING | {"open"}
 # Programs are loaded when they are first needed, certificates and the like lie beside them.
-_READABLE = tuple(
-    os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 the hook runs in the midst of anything: plain text
-    for folder in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-) + ("/etc/ssl/", "/usr/share/zoneinfo/", "/etc/mime.types")
+_PROGRAMS = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_READABLE = (
+    *(os.path.realpath(folder) + os.sep for folder in _PROGRAMS),
+    "/etc/ssl/",
+    "/usr/share/zoneinfo/",
+    "/etc/mime.types",
+)
 
 
 class NotHere(PermissionError):
