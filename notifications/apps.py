@@ -6,9 +6,10 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the one receiver and register how its mails read."""
-        from notifications import messages
+        from notifications import messages, trials
         from notifications.receivers import tell_people
         from tickets.signals import ticket_events
 
         ticket_events.connect(tell_people, dispatch_uid="notifications.tell_people")
         messages.register()
+        trials.register()

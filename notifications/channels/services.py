@@ -60,7 +60,8 @@ def describe(url: str) -> str:
     prepare()
     with guarded(_LOADING_SECONDS, _refuse):
         plugin = _loaded(url)
-    name, host = str(plugin.service_name), _host(url, plugin)
+    # Without what stands in brackets: they set a label apart from it.
+    name, host = re.sub(r"\s*\([^)]*\)", "", str(plugin.service_name)), _host(url, plugin)
     return f"{name}, {host}" if host else name
 
 
