@@ -1,5 +1,5 @@
-"""Admin pages of contacts, contact lists and the outbox."""
+"""Admin pages of contacts, contact lists, providers and the outbox."""
 
-from notifications.admin import contacts, outbox
+from notifications.admin import contacts, methods, outbox, providers
 
-__all__ = ["contacts", "outbox"]
+__all__ = ["contacts", "methods", "outbox", "providers"]
