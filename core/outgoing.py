@@ -9,17 +9,21 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
+
+from core.guard import guarded
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Iterable[str]]
 
 PORTS = {"http": 80, "https": 443}
 MOST_BYTES = 64 * 1024
+# Beyond the time given, until the connection is cut.
+_GRACE_SECONDS = 0.5
 # Ways to write an IPv4 address as an IPv6 one, through which a gateway would carry us to it.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -30,10 +34,11 @@ class NotAllowedOut(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status and the beginning of the body."""
+    """What came back: the status, the beginning of the body, and the headers (found in any spelling)."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -56,8 +61,12 @@ def request(
     scheme, host, port = _parts(url)
     addresses = allowed_addresses(host, port)
     failure: httpx.HTTPError | None = None
-    # Settings of the environment (proxies, netrc) would lead around the judgement.
-    with httpx.Client(trust_env=False, follow_redirects=False) as client:
+    # Settings of the environment (proxies, netrc) would lead around the judgement. The section ends what trickles in:
+    # a time-out of httpx begins anew with every byte.
+    with (
+        guarded(timeout + _GRACE_SECONDS),
+        httpx.Client(trust_env=False, follow_redirects=False) as client,
+    ):
         for address in addresses:
             left = until - time.monotonic()
             if left <= 0:
@@ -100,6 +109,32 @@ def allowed_addresses(host: str, port: int, *, resolve: "Resolve | None" = None)
                 "Add the host to BELAY_ALLOWED_HOSTS_OUT if it is meant."
             )
     return found
+
+
+def judge(text: str) -> None:
+    """Pass an IP address that may be connected to, for whoever opens sockets by itself (core.guard).
+
+    Raises NotAllowedOut for all that is not public, unless BELAY_ALLOWED_HOSTS_OUT lists it, or a name of it.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise NotAllowedOut("Only addresses that have been resolved are connected to.") from error
+    if is_public(address):
+        return
+    names, networks = _allowed()
+    if any(address in network for network in networks) or any(_leads_to(name, address) for name in names):
+        return
+    raise NotAllowedOut(
+        f"{address} is an address of a private network. Add the host to BELAY_ALLOWED_HOSTS_OUT if it is meant."
+    )
+
+
+def _leads_to(name: str, address: Address) -> bool:
+    try:
+        return any(ipaddress.ip_address(text) == address for text in _resolve(name, 0))
+    except (OSError, UnicodeError, ValueError):
+        return False
 
 
 def is_public(address: Address) -> bool:
@@ -156,7 +191,7 @@ def _answer(client: httpx.Client, sent: httpx.Request, until: float) -> Answer:
             body += piece
             if len(body) >= MOST_BYTES or time.monotonic() > until:
                 break
-        return Answer(answer.status_code, body[:MOST_BYTES])
+        return Answer(answer.status_code, body[:MOST_BYTES], answer.headers)
     finally:
         answer.close()
 

@@ -11,7 +11,7 @@ from escalation.models import EscalationPath
 from escalation.reading import specs_of_versions
 from escalation.rules.lint import CalendarFacts, Doubt, EntryFacts, FallbackFacts, ListFacts, lint
 from escalation.rules.specs import PathSpec
-from notifications.models import Contact, ContactList, ContactListEntry, ContactMethod
+from notifications.models import Channel, Contact, ContactList, ContactListEntry, ContactMethod
 from notifications.queries import Rung, resolve_lists
 
 
@@ -109,6 +109,8 @@ def _gather(specs: Sequence[PathSpec], now: dt.datetime) -> _Facts:
 
 def _entry(rung: Rung, contact: Contact, methods: Sequence[ContactMethod]) -> EntryFacts:
     failing = _all_fail(methods)
+    elsewhere = [method for method in methods if method.channel != Channel.APP]
+    bell_only = bool(methods) and not elsewhere
     why, mend = _why_not(rung, contact, methods)
     return EntryFacts(
         name=rung.name,
@@ -119,6 +121,9 @@ def _entry(rung: Rung, contact: Contact, methods: Sequence[ContactMethod]) -> En
         person=str(rung.contact_id),
         why=why,
         mend=mend,
+        # The bell proves nothing but itself.
+        proven=bell_only or any(method.proven_at is not None for method in elsewhere),
+        bell_only=bell_only,
     )
 
 

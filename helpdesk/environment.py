@@ -11,6 +11,22 @@ from urllib.parse import urlsplit, urlunsplit
 import environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# Those of django-anymail that are reached by plain HTTP.
+MAIL_PROVIDERS = (
+    "brevo",
+    "mailersend",
+    "mailgun",
+    "mailjet",
+    "mailtrap",
+    "mandrill",
+    "postal",
+    "postmark",
+    "resend",
+    "scaleway",
+    "sendgrid",
+    "sparkpost",
+    "unisender_go",
+)
 
 
 class ConfigurationError(Exception):
@@ -54,6 +70,25 @@ def public_url() -> str:
         mend = "Give an address such as https://helpdesk.example.com"
         raise ConfigurationError("BELAY_URL", text, "not a web address", mend)
     return text
+
+
+def mail_provider() -> str:
+    """Return whose API carries mails (BELAY_MAIL_PROVIDER), "" for SMTP."""
+    name = (os.environ.get("BELAY_MAIL_PROVIDER") or "").strip().lower()
+    if name and name not in MAIL_PROVIDERS:
+        mend = f"Name one of {', '.join(MAIL_PROVIDERS)}, or leave it out and set EMAIL_URL"
+        raise ConfigurationError("BELAY_MAIL_PROVIDER", name, "not a mail provider that is known", mend)
+    return name
+
+
+def phone_region() -> str:
+    """Return the region of phone numbers without a country code (BELAY_PHONE_REGION), "" where they need one."""
+    region = (os.environ.get("BELAY_PHONE_REGION") or "").strip().upper()
+    if region and (len(region) != 2 or not region.isalpha() or not region.isascii()):
+        raise ConfigurationError(
+            "BELAY_PHONE_REGION", region, "not a region", "Give two letters, such as DE, or none"
+        )
+    return region
 
 
 def make_var(path: Path) -> Path:

@@ -297,10 +297,17 @@ STORAGES = {
 # The mail sink of `manage.py up` listens on a port of its own choice and passes it on in EMAIL_URL.
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
+# A provider's API in the place of SMTP; ANYMAIL holds its credentials, by the names that django-anymail gives them.
+ANYMAIL = env.json("ANYMAIL", default={}) | {"REQUESTS_TIMEOUT": EMAIL_TIMEOUT, "DEBUG_API_REQUESTS": False}
+if _mail_provider := environment.mail_provider():
+    EMAIL_BACKEND = f"anymail.backends.{_mail_provider}.EmailBackend"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("BELAY_MAIL_FROM", default=f"Belay <belay@{_public.hostname}>")
 BELAY_MAIL_DIR = BELAY_VAR / "mail"
 # So many messages a minute to one address of a contact; what repeats beyond them comes in one digest. 0: never.
 BELAY_DIGEST_ABOVE = env.int("BELAY_DIGEST_ABOVE", default=20)
+
+# Of phone numbers that are entered without a country code: two letters; empty: they need one.
+BELAY_PHONE_REGION = environment.phone_region()
 
 # --- the API -----------------------------------------------------------------------------------------------
 
@@ -392,6 +399,7 @@ LOGGING = {
         # Every request with its whole address, which may hold a token.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
         # The sink's conversation with each mail, addresses and all.
         "mail": {"level": "WARNING"},
     },

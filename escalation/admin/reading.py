@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.models import Tier
 from core.durations import spoken
 from escalation.admin.choices import Choices, conditions_in_words
@@ -13,7 +15,7 @@ from escalation.models import EscalationPath, PathVersion, Standing, Step
 from escalation.reading import specs_of_versions
 from escalation.rules.problems import SEVERITIES
 from escalation.rules.specs import OF_THE_PATH, PROMISES, TARGETS, PathSpec, PromiseSpec, StepSpec
-from notifications.models import ContactListEntry
+from notifications.models import Channel, ContactListEntry, ContactMethod
 from notifications.queries import Rung, resolve_lists
 from tickets.querysets import OPEN
 
@@ -30,17 +32,20 @@ class Told:
     contact_id: int
     words: str
     limits: str
-    ways: str
+    # Each with what is doubtful about it, "" where nothing is.
+    ways: list[tuple[str, str]]
 
 
 def who_is_told(list_ids: Iterable[tuple[int, ...]], now: dt.datetime) -> list[list[Told]]:
     """Return for each step who would be told now, in order; a constant number of queries."""
     steps = list(list_ids)
     rungs = resolve_lists({pk for step in steps for pk in step}, now)
-    return [[_told(rung) for pk in step for rung in rungs.get(pk, ())] for step in steps]
+    ids = {pk for found in rungs.values() for rung in found for pk, _, _ in rung.methods}
+    methods = ContactMethod.objects.in_bulk(ids)
+    return [[_told(rung, methods) for pk in step for rung in rungs.get(pk, ())] for step in steps]
 
 
-def _told(rung: Rung) -> Told:
+def _told(rung: Rung, methods: Mapping[int, ContactMethod]) -> Told:
     limits = []
     if rung.severities:
         limits.append("only " + ", ".join(f"SEV{severity}" for severity in sorted(rung.severities)))
@@ -53,8 +58,19 @@ def _told(rung: Rung) -> Told:
         contact_id=rung.contact_id,
         words=rung.instructions,
         limits=", ".join(limits),
-        ways=", ".join(f"{channel} {address}" for _, channel, address in rung.methods),
+        ways=[_way(channel, address, methods.get(pk)) for pk, channel, address in rung.methods],
     )
+
+
+def _way(channel: str, address: str, method: ContactMethod | None) -> tuple[str, str]:
+    """Return a way to reach somebody, and what is doubtful about it."""
+    if method is None:
+        doubt = ""
+    elif method.failing_since is not None:
+        doubt = f"failing since {timezone.localtime(method.failing_since):%-d %b %Y}"
+    else:
+        doubt = "" if method.proven_at is not None or channel == Channel.APP else "not proven"
+    return f"{Channel(channel).label} {address}", doubt
 
 
 def tickets_on(path: EscalationPath, *, older_than: PathVersion | None = None) -> int:

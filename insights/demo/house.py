@@ -137,7 +137,6 @@ def _build_contacts(house: House) -> None:
     ContactMethod.objects.create(
         contact=contacts[f"manager@{org.DOMAIN}"], address="ilse.de.vries@phone.example", position=2
     )
-    ContactMethod.objects.update(proven_at=house.now)
     roles = {
         team.name: Contact.objects.create(
             name=f"Lead of {team.name}", kind=Contact.Kind.LEAD, team=house.teams[team.name]
@@ -169,6 +168,7 @@ def _build_contacts(house: House) -> None:
                 )
             )
         ContactListEntry.objects.bulk_create(entries)
+    ContactMethod.objects.update(proven_at=house.now)
 
 
 def _room(address: str) -> Contact:

@@ -1,5 +1,5 @@
-"""Admin pages of contacts, contact lists and the outbox."""
+"""Admin pages of contacts, contact lists, providers, message templates and the outbox."""
 
-from notifications.admin import contacts, outbox, wording
+from notifications.admin import contacts, methods, outbox, providers, wording
 
-__all__ = ["contacts", "outbox", "wording"]
+__all__ = ["contacts", "methods", "outbox", "providers", "wording"]

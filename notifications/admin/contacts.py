@@ -1,75 +1,86 @@
 """Contacts and contact lists to edit."""
 
+import re
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
 
 from accounts.admin import TimeZoneInput
 from accounts.models import Role, Team, User
 from core.admin import BelayAdmin, LabelledFormSet, LabelledInline, Section
+from core.db import database_now
+from core.errors import Refused
+from notifications.admin.methods import MethodInline, save_methods, tests_panel
 from notifications.models import (
     Contact,
     ContactList,
     ContactListEntry,
     ContactMethod,
+    OnCallSchedule,
+    Weekday,
 )
+from notifications.operations import send_test
 from tickets.models import Severity
 
 ESCALATION = Section(10, "Escalation")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})?")
 
 
-class MethodForm(forms.ModelForm):  # type: ignore[type-arg]
-    """One way to reach a contact; a mail address must be one."""
+class BoxesField(SimpleArrayField):
+    """Several of a few choices as a row of boxes."""
 
-    class Meta:
-        model = ContactMethod
-        fields = ("channel", "address", "position", "is_active")
+    def __init__(self, *args: Any, choices: Any, **kwargs: Any) -> None:
+        kwargs.update(required=False, widget=forms.CheckboxSelectMultiple(choices=choices))
+        super().__init__(forms.TypedChoiceField(choices=choices, coerce=int), **kwargs)
 
-    def clean(self) -> dict[str, Any] | None:
-        """Check the address by its channel."""
-        cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("channel") == ContactMethod.Channel.EMAIL and cleaned.get("address"):
-            try:
-                forms.EmailField().clean(cleaned["address"])
-            except forms.ValidationError as error:
-                self.add_error("address", error)
-        return cleaned
+    def prepare_value(self, value: Any) -> Any:
+        return [str(item) for item in value] if isinstance(value, list | tuple) else value
 
+    def to_python(self, value: Any) -> Any:
+        return sorted(self.base_field.clean(item) for item in value or [])
 
-class MethodInline(LabelledInline[ContactMethod, Contact]):
-    """How a contact is reached, the first position first."""
+    def clean(self, value: Any) -> Any:
+        """Return what is ticked as integers. Raises ValidationError."""
+        return self.to_python(value)
 
-    model = ContactMethod
-    form = MethodForm
-    extra = 1
-    verbose_name = "way to reach them"
-    verbose_name_plural = "ways to reach them"
-    fields = ("position", "channel", "address", "is_active", "proven", "failing")
-    readonly_fields = ("proven", "failing")
-    ordering = ("position", "pk")
-
-    @admin.display(description="known to work since", empty_value="not proven")
-    def proven(self, method: Any) -> Any:
-        """Return when the method was proven."""
-        return method.proven_at
-
-    @admin.display(description="failing since", empty_value="–")
-    def failing(self, method: Any) -> Any:
-        """Return since when the method fails."""
-        return method.failing_since
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return sorted(map(str, initial or [])) != sorted(map(str, data or []))
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A contact; a role names the team whose lead is told, the others none."""
+    """A contact; a role names the team whose lead, or the schedule on which whoever is on call is told."""
+
+    quiet_days = BoxesField(
+        choices=Weekday.choices, help_text="Days that are quiet from midnight to midnight."
+    )
 
     class Meta:
         model = Contact
-        fields = ("name", "kind", "user", "team", "time_zone", "is_active")
-        widgets = {"time_zone": TimeZoneInput}  # noqa: RUF012 - as Django documents it
+        fields = (
+            "name",
+            "kind",
+            "user",
+            "team",
+            "schedule",
+            "time_zone",
+            "language",
+            "quiet_from",
+            "quiet_until",
+            "quiet_days",
+            "is_active",
+        )
+        widgets = {  # noqa: RUF012 - as Django documents it
+            "time_zone": TimeZoneInput,
+            "quiet_from": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+            "quiet_until": forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+        }
 
     def clean(self) -> dict[str, Any] | None:
         """Say what the database would refuse in words."""
@@ -81,7 +92,38 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error("user", "Whoever leads the team is told: leave this empty.")
         elif cleaned.get("team"):
             self.add_error("team", "Only “whoever leads the team” has a team: leave this empty.")
+        self._check_schedule(cleaned)
+        self._check_quiet(cleaned)
         return cleaned
+
+    def clean_language(self) -> str:
+        """Return the language's code in small letters. Raises ValidationError."""
+        code = str(self.cleaned_data["language"]).strip().lower()
+        if not _LANGUAGE.fullmatch(code):
+            raise forms.ValidationError(f"“{code}” is no code of a language. Write it like en, de or pt-br.")
+        return code
+
+    def _check_schedule(self, cleaned: dict[str, Any]) -> None:
+        if cleaned.get("kind") == Contact.Kind.ON_CALL:
+            if not cleaned.get("schedule"):
+                self.add_error("schedule", "Choose the schedule on which whoever is on call is told.")
+            if cleaned.get("user"):
+                self.add_error("user", "Whoever is on call is told: leave this empty.")
+        elif cleaned.get("schedule"):
+            self.add_error("schedule", "Only “whoever is on call” has a schedule: leave this empty.")
+
+    def _check_quiet(self, cleaned: dict[str, Any]) -> None:
+        start, end = cleaned.get("quiet_from"), cleaned.get("quiet_until")
+        if start is not None and end is None and "quiet_until" not in self.errors:
+            self.add_error("quiet_until", "Say until when it is quiet, or leave both empty.")
+        elif end is not None and start is None and "quiet_from" not in self.errors:
+            self.add_error("quiet_from", "Say from when on it is quiet, or leave both empty.")
+        elif start is not None and start == end:
+            self.add_error("quiet_until", "Quiet hours end at another time than they begin at.")
+        if len(cleaned.get("quiet_days") or ()) == len(Weekday):
+            self.add_error(
+                "quiet_days", "With every day quiet nobody is ever told: switch the contact off instead."
+            )
 
 
 @admin.register(Contact)
@@ -91,7 +133,15 @@ class ContactAdmin(BelayAdmin):
     section = ESCALATION
     section_order = 40
     panel_place = "notifications.contact"
+    change_form_template = "admin/belay/contact.html"
     form = ContactForm
+    fieldsets = (
+        (None, {"fields": ("name", "kind", "user", "team", "schedule", "is_active")}),
+        (
+            "When and how they are told",
+            {"fields": ("time_zone", "language", ("quiet_from", "quiet_until"), "quiet_days")},
+        ),
+    )
     list_display = ("name", "kind", "ways", "time_zone", "is_active")
     list_filter = ("kind", "is_active")
     search_fields = ("name", "methods__address")
@@ -100,7 +150,9 @@ class ContactAdmin(BelayAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Fetch the methods along."""
-        return super().get_queryset(request).select_related("team__lead").prefetch_related("methods")
+        return (
+            super().get_queryset(request).select_related("team__lead", "schedule").prefetch_related("methods")
+        )
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Offer the people who work tickets, by name."""
@@ -109,6 +161,8 @@ class ContactAdmin(BelayAdmin):
             kwargs["queryset"] = people.order_by("name", "pk")
         elif db_field.name == "team":
             kwargs["queryset"] = Team.objects.order_by("tier", "name")
+        elif db_field.name == "schedule":
+            kwargs["queryset"] = OnCallSchedule.objects.order_by("name")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @admin.display(description="reached by")
@@ -117,32 +171,60 @@ class ContactAdmin(BelayAdmin):
         if contact.kind == Contact.Kind.LEAD:
             lead = contact.team.lead if contact.team else None
             return f"the lead of {contact.team}: {lead}" if lead else f"{contact.team} has no lead"
+        if contact.kind == Contact.Kind.ON_CALL:
+            return f"whoever is on call: {contact.schedule}"
         ways = sorted((m for m in contact.methods.all() if m.is_active), key=lambda m: (m.position, m.pk))
         return ", ".join(str(way) for way in ways) or "nothing"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return isinstance(obj, ContactMethod)
 
+    def save_formset(self, request: Any, form: Any, formset: Any, change: Any) -> None:
+        """Save the ways to reach them by the operations that every other page uses."""
+        if formset.model is ContactMethod:
+            save_methods(request, formset)
+        else:
+            super().save_formset(request, form, formset, change)
 
-class SeveritiesField(SimpleArrayField):
+    def get_urls(self) -> list[URLPattern]:
+        """Add the button that sends a test, and the part of the page that shows what became of it."""
+        wrap = self.admin_site.admin_view
+        return [
+            path(
+                "<int:pk>/send-test/",
+                wrap(require_POST(self.send_test_view)),
+                name="notifications_contact_send_test",
+            ),
+            path("<int:pk>/tests/", wrap(self.tests_view), name="notifications_contact_tests"),
+            *super().get_urls(),
+        ]
+
+    def send_test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send a test to one of the contact's methods."""
+        number = request.POST.get("method", "")
+        method = get_object_or_404(
+            ContactMethod.objects.select_related("contact"),
+            contact=pk,
+            pk=int(number) if number.isdecimal() and len(number) < 19 else 0,
+        )
+        actor = request.user if isinstance(request.user, User) else None
+        try:
+            send_test(method=method, actor=actor, now=database_now())
+        except Refused as refused:
+            messages.warning(request, str(refused))
+        return redirect(reverse("admin:notifications_contact_change", args=[pk]) + "#method-tests")
+
+    def tests_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what became of the tests, for a page that asks again and again."""
+        contact = get_object_or_404(Contact, pk=pk)
+        return self._in_own_zone(request, lambda: HttpResponse(tests_panel(contact)))
+
+
+class SeveritiesField(BoxesField):
     """Severities of one entry as a row of boxes; none ticked means all."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.update(required=False, widget=forms.CheckboxSelectMultiple(choices=Severity.choices))
-        super().__init__(forms.TypedChoiceField(choices=Severity.choices, coerce=int), **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return [str(item) for item in value] if isinstance(value, list | tuple) else value
-
-    def to_python(self, value: Any) -> Any:
-        return sorted(self.base_field.clean(item) for item in value or [])
-
-    def clean(self, value: Any) -> Any:
-        """Return the severities as integers. Raises ValidationError."""
-        return self.to_python(value)
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return sorted(map(str, initial or [])) != sorted(map(str, data or []))
+        super().__init__(*args, choices=Severity.choices, **kwargs)
 
 
 class EntryForm(forms.ModelForm):  # type: ignore[type-arg]

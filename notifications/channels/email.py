@@ -1,4 +1,4 @@
-"""Email through Django's mail backend (SMTP by default)."""
+"""Email through Django's mail backend: SMTP by default, or a provider's API (see mail_api)."""
 
 import smtplib
 import threading
@@ -13,6 +13,7 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import MIMEMixin
 
 from notifications.channels.base import Envelope, Failed, FailedForGood
+from notifications.channels.mail_api import BACKENDS, send_by_api
 from notifications.channels.mime import address, write_mail
 from notifications.channels.punctual import PunctualBackend
 
@@ -30,6 +31,8 @@ def send_email(envelope: Envelope) -> str:
     Raises FailedForGood when the server refuses the recipient or the message (5xx), Failed for all else that may
     pass by itself.
     """
+    if settings.EMAIL_BACKEND.startswith(BACKENDS):
+        return send_by_api(envelope, _headers(envelope))
     try:
         mail = _Mail(envelope)
     except ValueError as error:
@@ -66,16 +69,8 @@ class _Mail(EmailMessage):
             "From": sender,
             "To": self.recipient,
             "Subject": envelope.subject,
-            "Message-ID": envelope.key,
-            "Auto-Submitted": "auto-generated",
-            "X-Belay-Key": envelope.key,
+            **_headers(envelope),
         }
-        if envelope.thread:
-            headers["References"] = headers["In-Reply-To"] = envelope.thread
-        if envelope.unsubscribe:
-            # Mail programs show a button for it, and it is one click (RFC 8058).
-            headers["List-Unsubscribe"] = f"<{envelope.unsubscribe}>"
-            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         self.sender = sender
         self.content = write_mail(headers=headers, text=envelope.text, html=envelope.html)
 
@@ -86,6 +81,22 @@ class _Mail(EmailMessage):
 
 class _Parsed(MIMEMixin, Message):  # type: ignore[misc]  # as Django mixes it into its own
     """A mail as Django's backends write it out."""
+
+
+def _headers(envelope: Envelope) -> dict[str, str]:
+    """Return what a mail says about itself to programs."""
+    headers = {
+        "Message-ID": envelope.key,
+        "Auto-Submitted": "auto-generated",
+        "X-Belay-Key": envelope.key,
+    }
+    if envelope.thread:
+        headers["References"] = headers["In-Reply-To"] = envelope.thread
+    if envelope.unsubscribe:
+        # Mail programs show a button for it, and it is one click (RFC 8058).
+        headers["List-Unsubscribe"] = f"<{envelope.unsubscribe}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
 
 
 def _connection() -> BaseEmailBackend:

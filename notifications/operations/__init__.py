@@ -1,6 +1,7 @@
 """Every change to contacts, on-call schedules and the outbox."""
 
 from notifications.operations.contacts import contacts_for, create_contact, create_contact_list
+from notifications.operations.methods import Kept, add_method, change_method, move_method, remove_method
 from notifications.operations.oncall import (
     Turns,
     add_override,
@@ -24,17 +25,25 @@ from notifications.operations.outbox import (
     retry_dead_letter,
     withdraw,
 )
+from notifications.operations.providers import check_provider, save_provider, try_provider
+from notifications.operations.trials import send_test
 from notifications.operations.watching import unwatch, watch, watch_group
+from notifications.operations.ways import check_way
 from notifications.operations.wording import remove_template, save_template
 
 __all__ = [
     "Addressee",
     "Circular",
+    "Kept",
     "Message",
     "Turns",
+    "add_method",
     "add_override",
     "add_time_off",
     "cancel_notification",
+    "change_method",
+    "check_provider",
+    "check_way",
     "contacts_for",
     "create_contact",
     "create_contact_list",
@@ -42,15 +51,20 @@ __all__ = [
     "enqueue",
     "feed_of",
     "mail_host",
+    "move_method",
     "new_message_id",
+    "remove_method",
     "remove_override",
     "remove_rotation",
     "remove_template",
     "remove_time_off",
     "renew_feed",
     "retry_dead_letter",
+    "save_provider",
     "save_rotation",
     "save_template",
+    "send_test",
+    "try_provider",
     "unwatch",
     "watch",
     "watch_group",

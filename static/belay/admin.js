@@ -42,6 +42,25 @@
   };
   if ($("job")) setTimeout(follow, 1000);
 
+  // A test under way: what became of it is asked for each second.
+  const lookAgain = async () => {
+    const part = $("method-tests");
+    if (!part || !part.dataset.live) return;
+    try {
+      const answer = await fetch(part.dataset.live, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("method-tests");
+      if (!fresh) return; // signed out meanwhile: the next click says so
+      const held = part.contains(document.activeElement) && document.activeElement.id;
+      part.replaceWith(fresh);
+      if (held && $(held)) $(held).focus();
+    } catch {
+      // Try again: the server is restarted, the network is away.
+    }
+    setTimeout(lookAgain, 1000);
+  };
+  setTimeout(lookAgain, 1000);
+
   const form = $("path-form");
   if (!form) return;
   let dirty = form.hasAttribute("data-dirty");

@@ -108,7 +108,7 @@ def build_house() -> House:
         for name in ("Ilse", "Tomas", "Li")
     ]
     ContactMethod.objects.create(contact=contacts[0], address=f"second{mark}@example.org", position=2)
-    ContactMethod.objects.filter(contact=contacts[0]).update(proven_at=database_now())
+    ContactMethod.objects.filter(contact__in=contacts).update(proven_at=database_now())
     first_list = create_contact_list(
         name=f"Network on call {mark}",
         entries=[(contacts[0], "Core links down"), (contacts[1], "If Ilse can't")],

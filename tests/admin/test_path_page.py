@@ -1,5 +1,6 @@
 """The page of a path, without a browser: what is posted is what is published, and nothing typed is lost."""
 
+import datetime as dt
 from dataclasses import replace
 from typing import Any
 
@@ -310,5 +311,22 @@ def test_the_page_costs_the_same_queries_however_long_the_path(
     steps = tuple(replace(house.spec().steps[1], name=f"Step {number}") for number in range(10))
     for percent in range(50, 56):
         house.publish(house.path.pk, steps=steps, warn_percent=percent)
-    with django_assert_max_num_queries(44):
+    with django_assert_max_num_queries(45):
         assert admin.get(address(house.path)).status_code == 200
+
+
+def test_who_is_told_says_which_ways_are_not_proven_or_fail(house: House, admin: Client) -> None:
+    ilse, tomas = house.contacts[:2]
+    ContactMethod.objects.filter(contact=ilse, position=1).update(proven_at=None)
+    ContactMethod.objects.filter(contact=tomas).update(
+        failing_since=dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+    )
+
+    page = admin.get(address(house.path)).content.decode()
+
+    assert f'Email ilse{house.mark}@example.org </span><span class="wrong">(not proven)</span>' in page
+    assert (
+        f'Email tomas{house.mark}@example.org </span><span class="wrong">(failing since 1 May 2026)</span>'
+        in page
+    )
+    assert f"Email second{house.mark}@example.org</span>" in page

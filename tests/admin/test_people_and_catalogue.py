@@ -186,7 +186,7 @@ def test_a_contact_is_edited_with_the_ways_to_reach_them(house: House, admin: Cl
     admin.post(address, form)
     assert ContactMethod.objects.filter(contact=contact, address="night@example.org", position=2).exists()
     bad = form | {f"methods-{rows}-address": ["no address"]}
-    assert "Enter a valid email address." in admin.post(address, bad).content.decode()
+    assert "is no email address. Write it like ann@example.org." in admin.post(address, bad).content.decode()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from escalation.tasks import lint as lint_task
 from notifications.models import Contact, ContactList, ContactListEntry, ContactMethod
 from notifications.operations import create_contact, create_contact_list
 from tests.helpers import race
-from tests.house import House, build_house, default_spec, republish, steps_for
+from tests.house import MIN, House, build_house, default_spec, republish, steps_for
 
 pytestmark = pytest.mark.django_db
 
@@ -70,6 +70,34 @@ def test_a_step_whose_people_have_all_gone_reaches_nobody(sound: House) -> None:
     assert "Duty L2 on “L2 contacts” can't be told: switched off as a contact." in messages()
 
 
+def test_who_was_never_reached_is_named_once_however_many_methods_they_have(sound: House) -> None:
+    contact = Contact.objects.get(user=sound.second)
+    ContactMethod.objects.create(contact=contact, address="other@example.org", position=2)
+    ContactMethod.objects.filter(contact=contact).update(proven_at=None)
+
+    assert codes() == [("contact_unproven", "warning")]
+    assert "Aisha Test on “L2 contacts” has no proven contact method" in messages()
+    ContactMethod.objects.filter(address="other@example.org").update(proven_at=sound.now)
+    assert codes() == []
+
+
+def test_who_is_told_by_the_bell_only_is_doubted_where_an_acknowledgement_is_wanted(sound: House) -> None:
+    contact = Contact.objects.get(user=sound.second)
+    contact.methods.update(channel="app", address="the bell")
+
+    assert codes() == [("contact_bell_only", "warning")]
+    assert "Aisha Test on “L2 contacts” is told by the bell in Belay only" in messages()
+    # What the bell has shown proves no other way.
+    ContactMethod.objects.create(contact=contact, address="other@example.org", position=2)
+    assert codes() == [("contact_unproven", "warning")]
+    contact.methods.filter(channel="email").delete()
+    quiet = dict.fromkeys((1, 2, 3, 4), (None, 30 * MIN))
+    steps = list(steps_for(sound))
+    steps[1] = replace(steps[1], targets=quiet)
+    republish(sound, steps=tuple(steps))
+    assert codes() == []
+
+
 @pytest.mark.parametrize("lead", ["none", "gone", "there"])
 def test_a_role_stands_and_falls_with_the_lead_of_its_team(sound: House, lead: str) -> None:
     person = {"none": None, "gone": sound.outsider, "there": sound.lead}[lead]
@@ -78,7 +106,8 @@ def test_a_role_stands_and_falls_with_the_lead_of_its_team(sound: House, lead: s
     sound.outsider.save()
     role = Contact.objects.create(name="Lead of the night", kind=Contact.Kind.LEAD, team=team)
     ContactListEntry.objects.create(contact_list=sound.lists[2], contact=role, position=3)
-    assert codes() == ([] if lead == "there" else [("contact_without_method", "warning")])
+    # A contact made for them has never been told anything yet.
+    assert codes() == [(f"contact_{'unproven' if lead == 'there' else 'without_method'}", "warning")]
     words = {"none": "Night shift has no lead", "gone": "the account of Night shift's lead is switched off"}
     assert words.get(lead, "") in messages()
 

@@ -22,8 +22,9 @@ _CLIMBING = (
 class EntryFacts:
     """One entry of a contact list as it resolves now.
 
-    `reachable`: has a method that would be tried; `failing`: all of them failed the last time. `why` and `mend` say
-    what is wrong with one that can't be told. `person` tells people apart, whichever contact names them.
+    `reachable`: has a method that would be tried; `failing`: all of them failed the last time; `proven`: one of them is
+    known to have worked; `bell_only`: told in Belay, and nowhere else. `why` and `mend` say what is wrong with one that
+    can't be told. `person` tells people apart, whichever contact names them.
     """
 
     name: str
@@ -34,6 +35,8 @@ class EntryFacts:
     person: str = ""
     why: str = "has no working method"
     mend: str = "Give them one, or take them off the list."
+    proven: bool = True
+    bell_only: bool = False
 
     @property
     def working(self) -> bool:

@@ -10,10 +10,11 @@ from escalation.rules.lint.facts import (
     EntryFacts,
     Facts,
     FallbackFacts,
+    cell,
     implies,
     without_targets,
 )
-from escalation.rules.lint.words import names
+from escalation.rules.lint.words import has_or_have, is_or_are, names
 from escalation.rules.problems import step_label
 from escalation.rules.specs import PROMISES, PathSpec
 
@@ -124,6 +125,45 @@ def lint_contacts(facts: Facts) -> Iterator[Doubt]:
                     WARNING,
                     f"{names(entries)} on “{found.name}” can't be told: {why}.",
                     mend,
+                    f"steps.{place}.contact_list_ids",
+                    step=place,
+                )
+            unproven = [entry for entry in found.entries if entry.working and not entry.proven]
+            if unproven:
+                yield Doubt(
+                    "contact_unproven",
+                    WARNING,
+                    f"{names(unproven)} on “{found.name}” {has_or_have(unproven)} no proven contact method: nothing "
+                    "that was sent is known to have arrived.",
+                    "Send a test from the contact's page; one that arrives proves a method.",
+                    f"steps.{place}.contact_list_ids",
+                    step=place,
+                )
+    yield from _lint_bells(facts)
+
+
+def _lint_bells(facts: Facts) -> Iterator[Doubt]:
+    """Name those who are told by the bell only where an acknowledgement is waited for, each list once."""
+    seen = set()
+    for place, step in enumerate(facts.spec.steps, start=1):
+        wanting = [severity for severity in facts.severities_at(place) if cell(step, severity)[0] is not None]
+        for list_id in step.contact_list_ids:
+            if list_id not in facts.lists or list_id in seen or not wanting:
+                continue
+            seen.add(list_id)
+            found = facts.lists[list_id]
+            deaf = [
+                entry
+                for entry in found.entries
+                if entry.working and entry.bell_only and any(entry.at(severity) for severity in wanting)
+            ]
+            if deaf:
+                yield Doubt(
+                    "contact_bell_only",
+                    WARNING,
+                    f"{names(deaf)} on “{found.name}” {is_or_are(deaf)} told by the bell in Belay only, and an "
+                    "acknowledgement is wanted: who does not look does not hear it.",
+                    "Add a contact method that reaches them wherever they are.",
                     f"steps.{place}.contact_list_ids",
                     step=place,
                 )

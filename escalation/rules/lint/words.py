@@ -27,6 +27,10 @@ def is_or_are(entries: Sequence[EntryFacts]) -> str:
     return "is" if len(entries) == 1 else "are"
 
 
+def has_or_have(entries: Sequence[EntryFacts]) -> str:
+    return "has" if len(entries) == 1 else "have"
+
+
 def only(severities: Sequence[int]) -> int | None:
     return severities[0] if len(severities) == 1 else None
 
