@@ -1,5 +1,6 @@
 """Every change to contacts, on-call schedules and the outbox."""
 
+from notifications.operations.bell import mark_bell_seen
 from notifications.operations.contacts import contacts_for, create_contact, create_contact_list
 from notifications.operations.oncall import (
     Turns,
@@ -18,12 +19,15 @@ from notifications.operations.outbox import (
     Circular,
     Message,
     cancel_notification,
+    cancel_notifications,
     enqueue,
     mail_host,
     new_message_id,
     retry_dead_letter,
+    retry_dead_letters,
     withdraw,
 )
+from notifications.operations.reach import move_method, save_quiet_hours, switch_method
 
 __all__ = [
     "Addressee",
@@ -33,6 +37,7 @@ __all__ = [
     "add_override",
     "add_time_off",
     "cancel_notification",
+    "cancel_notifications",
     "contacts_for",
     "create_contact",
     "create_contact_list",
@@ -40,12 +45,17 @@ __all__ = [
     "enqueue",
     "feed_of",
     "mail_host",
+    "mark_bell_seen",
+    "move_method",
     "new_message_id",
     "remove_override",
     "remove_rotation",
     "remove_time_off",
     "renew_feed",
     "retry_dead_letter",
+    "retry_dead_letters",
+    "save_quiet_hours",
     "save_rotation",
+    "switch_method",
     "withdraw",
 ]
