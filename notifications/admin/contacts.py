@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from accounts.admin import TimeZoneInput
 from accounts.models import Role, Team, User
 from core.admin import BelayAdmin, LabelledFormSet, LabelledInline, Section
+from notifications.admin.transfer import CONTACTS, ENTRIES, TransferPages
 from notifications.models import (
     Contact,
     ContactList,
@@ -85,12 +86,13 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Contact)
-class ContactAdmin(BelayAdmin):
+class ContactAdmin(TransferPages, BelayAdmin):
     """Whom Belay tells; switched off, not deleted: notifications and escalations name them."""
 
     section = ESCALATION
     section_order = 40
     panel_place = "notifications.contact"
+    transfer = CONTACTS
     form = ContactForm
     list_display = ("name", "kind", "ways", "time_zone", "is_active")
     list_filter = ("kind", "is_active")
@@ -196,12 +198,13 @@ class EntryInline(LabelledInline[ContactListEntry, ContactList]):
 
 
 @admin.register(ContactList)
-class ContactListAdmin(BelayAdmin):
+class ContactListAdmin(TransferPages, BelayAdmin):
     """The ordered lists that steps tell; resolved fresh at each telling, so a change holds at once."""
 
     section = ESCALATION
     section_order = 30
     panel_place = "notifications.contact_list"
+    transfer = ENTRIES
     list_display = ("name", "told", "description")
     search_fields = ("name", "contacts__name")
     ordering = ("name",)
