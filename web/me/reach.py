@@ -133,10 +133,12 @@ def switch(request: SignedIn, pk: int) -> HttpResponse:
 def _show(
     request: SignedIn, contact: Contact, form: QuietForm, now: dt.datetime, status: int = 200
 ) -> HttpResponse:
-    turns = turns_of(contact)
+    turns, ways = turns_of(contact), ways_of(contact)
     context = {
         "contact": contact,
-        "ways": ways_of(contact),
+        "ways": ways,
+        # The last one that is on stays on.
+        "lone": sum(way.method.is_active for way in ways) == 1,
         "form": form,
         "turns": turns,
         "places": places_of(contact, request.user, turns),

@@ -91,9 +91,11 @@ def outbox(request: SignedIn) -> HttpResponse:
     filters = Filters.read(request.GET)
     page = page_of(filters.quick(), filters.slow() & visible_rows(scope), request.GET)
     found = _with_names(page.ids)
+    rows = [Row.of(found[pk]) for pk in page.ids if pk in found]
     dead = Notification.objects.filter(visible_rows(scope), state=State.DEAD).order_by("-pk")
     context = {
-        "rows": [Row.of(found[pk]) for pk in page.ids if pk in found],
+        "rows": rows,
+        "may_act": any(row.may_retry or row.may_cancel for row in rows),
         "page": page,
         "window": WINDOW,
         "filters": filters,
