@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.queries import scope_of
 from accounts.rules import Scope, Verb
 from escalation import watchdog
+from notifications.queries.bell import UNREAD_CAP, unread_sql
 from tickets.models import Ticket
 from tickets.querysets import TicketQuerySet
 from web.alarm import wants_look
@@ -68,21 +69,23 @@ def may(verb: Verb) -> Callable[[Callable[Concatenate[Any, P], HttpResponseBase]
 
 
 def arrive(request: Any, scope: Scope | None = None) -> dt.datetime:
-    """Return the database's clock and note, in the same query, how many escalations wait for a person.
+    """Return the database's clock and note, in the same query, what the bar on top shows.
 
-    `request.waiting` is then that count as text ("" for none, capped), which the bar on top shows. For a lead the same
-    query looks at the engines now and then, for the alarm.
+    `request.waiting` is then how many escalations wait for a person, `request.unread` how much of their own bell is
+    new, as text ("" for none, capped). For a lead the same query looks at the engines now and then, for the alarm.
     """
     user: User = request.user
     waiting = Ticket.objects.within(scope or scope_of(user, Verb.VIEW)).open().unacknowledged()
     sql, params = count_sql(waiting, WAITING_CAP)
+    told, told_params = unread_sql(user.pk) if user.is_agent else ("0", ())
     look = watchdog.VITALS_SQL if wants_look(user) else "NULL"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT clock_timestamp(), {sql}, {look}", params)
-        now, count, vitals = cursor.fetchone()
+        cursor.execute(f"SELECT clock_timestamp(), {sql}, {told}, {look}", (*params, *told_params))
+        now, count, unread, vitals = cursor.fetchone()
     if vitals is not None:
         watchdog.remember(vitals)
     request.waiting = capped(count, WAITING_CAP)
+    request.unread = capped(unread, UNREAD_CAP)
     return now.astimezone(dt.UTC)  # type: ignore[no-any-return]
 
 
@@ -105,10 +108,10 @@ def capped(count: int, cap: int) -> str:
 
 @require_GET
 @may(Verb.WORK)
-def bell(request: SignedIn) -> HttpResponse:
-    """Return the part of the bar on top that says how much waits for a person."""
+def waiting(request: SignedIn) -> HttpResponse:
+    """Return the parts of the bar on top that say how much waits for a person, and how much of their bell is new."""
     arrive(request)
-    return render(request, "partials/bell.html")
+    return render(request, "partials/waiting.html", {"with_bell": True})
 
 
 @require_GET

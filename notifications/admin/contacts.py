@@ -18,6 +18,7 @@ from core.admin import BelayAdmin, LabelledFormSet, LabelledInline, Section
 from core.db import database_now
 from core.errors import Refused
 from notifications.admin.methods import MethodInline, save_methods, tests_panel
+from notifications.admin.transfer import CONTACTS, ENTRIES, TransferPages
 from notifications.models import (
     Contact,
     ContactList,
@@ -127,13 +128,14 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Contact)
-class ContactAdmin(BelayAdmin):
+class ContactAdmin(TransferPages, BelayAdmin):
     """Whom Belay tells; switched off, not deleted: notifications and escalations name them."""
 
     section = ESCALATION
     section_order = 40
     panel_place = "notifications.contact"
     change_form_template = "admin/belay/contact.html"
+    transfer = CONTACTS
     form = ContactForm
     fieldsets = (
         (None, {"fields": ("name", "kind", "user", "team", "schedule", "is_active")}),
@@ -278,12 +280,13 @@ class EntryInline(LabelledInline[ContactListEntry, ContactList]):
 
 
 @admin.register(ContactList)
-class ContactListAdmin(BelayAdmin):
+class ContactListAdmin(TransferPages, BelayAdmin):
     """The ordered lists that steps tell; resolved fresh at each telling, so a change holds at once."""
 
     section = ESCALATION
     section_order = 30
     panel_place = "notifications.contact_list"
+    transfer = ENTRIES
     list_display = ("name", "told", "description")
     search_fields = ("name", "contacts__name")
     ordering = ("name",)

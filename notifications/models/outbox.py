@@ -115,6 +115,14 @@ class Notification(models.Model):
                 name="outbox_dead",
             ),
             models.Index(fields=["-id"], condition=Q(state="dead"), name="outbox_dead_latest"),
+            # For people who look for what waits, what was called off, what went elsewhere than by mail: most rows are
+            # mails that were sent, and stand in neither.
+            models.Index(
+                fields=["state", "-id"],
+                condition=Q(state__in=("pending", "sending", "folded", "withdrawn")),
+                name="outbox_unsent_latest",
+            ),
+            models.Index(fields=["channel", "-id"], condition=~Q(channel="email"), name="outbox_not_by_mail"),
             models.Index(fields=["ticket", "id"], name="outbox_by_ticket"),
             models.Index(fields=["contact", "-id"], name="outbox_by_contact"),
             models.Index(fields=["user", "-id"], name="outbox_by_user"),

@@ -116,18 +116,6 @@ def remove_method(*, method: ContactMethod, actor: User | None, now: dt.datetime
         ContactMethod.objects.filter(pk=method.pk).delete()
 
 
-def move_method(*, method: ContactMethod, place: int, actor: User | None, now: dt.datetime) -> None:
-    """Let a way be the first, second, … that is tried; the others keep their order. Raises NotAllowed."""
-    permit_change(method.contact, actor)
-    with transaction.atomic():
-        _lock(method.contact)
-        rows = list(method.contact.methods.exclude(pk=method.pk).order_by("position", "pk"))
-        rows.insert(max(place - 1, 0), method)
-        for position, row in enumerate(rows, start=1):
-            row.position = position
-        ContactMethod.objects.bulk_update(rows, ["position"])
-
-
 def permit_change(contact: Contact, actor: User | None) -> None:
     """Pass a person who changes their own contact, and leads. Raises NotAllowed."""
     if actor is None or contact.user_id is None or contact.user_id != actor.pk:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Case, F, Q, Value, When
 
 from accounts.models import User
@@ -190,6 +190,43 @@ def cancel_notification(*, notification_id: int, actor: User | None, now: dt.dat
         withdrawn_at__isnull=True,
     )
     return bool(live.update(**_called_off(now)))
+
+
+def retry_dead_letters(*, notification_ids: Iterable[int], actor: User | None, now: dt.datetime) -> set[int]:
+    """Put dead letters back into the outbox for another round of attempts; return which of them were any.
+
+    Raises NotAllowed for those who lead nobody.
+    """
+    permit(actor, Verb.LEAD)
+    with transaction.atomic():
+        dead = _locked(notification_ids, [Notification.State.DEAD])
+        Notification.objects.filter(pk__in=dead).update(
+            state=Notification.State.PENDING, due_at=now, attempts=0, dead_at=None, handled_at=None
+        )
+    if dead:
+        wake("notifications.tick")
+    return dead
+
+
+def cancel_notifications(
+    *, notification_ids: Iterable[int], actor: User | None, now: dt.datetime
+) -> set[int]:
+    """Call messages off that have not been sent; return which of them there was anything to call off.
+
+    What is on the wire is marked: if the attempt fails, there is no other. Raises NotAllowed for those who lead nobody.
+    """
+    permit(actor, Verb.LEAD)
+    state = Notification.State
+    with transaction.atomic():
+        live = _locked(notification_ids, [state.PENDING, state.SENDING, state.FOLDED], withdrawn_at=None)
+        Notification.objects.filter(pk__in=live).update(**_called_off(now))
+    return live
+
+
+def _locked(ids: Iterable[int], states: Sequence[str], **more: Any) -> set[int]:
+    """Lock those of the rows that are in one of these states, in id order, and return which."""
+    rows = Notification.objects.filter(pk__in=list(ids), state__in=states, **more)
+    return set(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _called_off(now: dt.datetime) -> dict[str, Any]:

@@ -122,6 +122,12 @@
   });
   document.body.addEventListener("say", (event) => say(event.detail.text, event.detail.level || "success", "said"));
 
+  // --- the bell is fetched when it is opened -----------------------------------------------------------------------
+  document.addEventListener("toggle", (event) => {
+    const sheet = event.target.matches("[data-bell][open]") && $("[data-bell-url]", event.target);
+    if (sheet && window.htmx) window.htmx.ajax("GET", sheet.dataset.bellUrl, { target: sheet, swap: "innerHTML" });
+  }, true);
+
   // --- menus close as people expect --------------------------------------------------------------------------------
   document.addEventListener("click", (event) => {
     for (const menu of all("details[data-menu][open]")) if (!menu.contains(event.target)) menu.open = false;

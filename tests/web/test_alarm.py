@@ -110,13 +110,13 @@ def test_messages_that_nobody_sends_are_told(house: House) -> None:
 
 def test_it_costs_no_query_of_its_own(house: House, client: Client, django_assert_num_queries: Any) -> None:
     client.force_login(house.lead, backend=BACKEND)
-    client.get("/bell/")
+    client.get("/waiting/")
     with django_assert_num_queries(3) as seen_lately:
-        client.get("/bell/")
+        client.get("/waiting/")
     watchdog.forget()
 
     with django_assert_num_queries(len(seen_lately)):
-        client.get("/bell/")
+        client.get("/waiting/")
 
     assert watchdog.kept() is not None
 

@@ -3,8 +3,8 @@
 A browser is only told *that* something changed and asks for the page's part again: permissions and rendering stay
 in one place, the pages. Hence no personal text here, nor anything else that isn't needed to look again.
 
-Topics: `ticket-<id>`, `queue` (lists of tickets), `board`, `bell` (what waits for this person), `alarm` (the engine is
-behind, or no longer).
+Topics: `ticket-<id>`, `queue` (lists of tickets), `board`, `bell` (what waits for this person and
+what they are told), `alarm` (the engine is behind, or no longer).
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ PUBLIC_KINDS = frozenset(
         ladder.REQUEST_ANSWERED,
     }
 )
-# What changes how much waits for a person to take it.
+# What changes how much waits for a person to take it, or what their bell says.
 BELL_KINDS = frozenset(
     {
         kinds.ASSIGNED,
@@ -52,6 +52,14 @@ BELL_KINDS = frozenset(
         ladder.REQUEST_ANSWERED,
         ladder.SET_ASIDE,
         ladder.DEAD_LETTER,
+        # Somebody may have been told of them.
+        ladder.WARNED,
+        ladder.FOLLOWED_UP,
+        ladder.CONSULTED,
+        ladder.SENT_BACK,
+        ladder.QUESTION_PASSED,
+        ladder.QUESTION_UNANSWERED,
+        ladder.QUESTION_ANSWERED,
     }
 )
 

@@ -171,6 +171,17 @@ def to_acknowledge(context: Context) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def unread(context: Context) -> str:
+    """Return how much of this reader's bell is new; counted together with what waits (`web.shell.arrive`)."""
+    request = context.get("request")
+    if request is None:
+        return ""
+    if not hasattr(request, "unread"):
+        arrive(request)
+    return str(request.unread)
+
+
+@register.simple_tag(takes_context=True)
 def hears_alarms(context: Context) -> bool:
     """Tell whether this reader is told when the engine is behind."""
     request = context.get("request")

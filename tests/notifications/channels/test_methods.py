@@ -231,7 +231,8 @@ def test_ways_change_places(contact: Contact) -> None:
         add(contact, "email", "c@example.org").method,
     )
 
-    move_method(method=third, place=1, actor=None, now=NOW())
+    move_method(method_id=third.pk, up=True, actor=None)
+    move_method(method_id=third.pk, up=True, actor=None)
     remove_method(method=second, actor=None, now=NOW())
 
     found = contact.methods.order_by("position").values_list("address", flat=True)

@@ -10,7 +10,7 @@ from tests.web.desk.conftest import BACKEND, As
 from tickets.models import Status, Ticket
 from tickets.operations import add_note
 
-PAGES = ("/queue/", "/queue/open/", "/new/", "/new/people/?requester=ca", "/bell/")
+PAGES = ("/queue/", "/queue/open/", "/new/", "/new/people/?requester=ca", "/waiting/", "/bell/", "/me/reach/")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -51,7 +51,7 @@ def test_unacknowledged_climb_stands_in_its_queue_and_on_top_of_every_page(
     escalate(ticket_id=ticket.pk, seen_seq=0, actor=house.agent, now=house.now, reason="Needs L2.")
 
     assert listed(client, "/queue/unacknowledged/") == [ticket.pk]
-    assert '<b>1</b> <span class="word">to acknowledge</span>' in client.get("/bell/").content.decode()
+    assert '<b>1</b> <span class="word">to acknowledge</span>' in client.get("/waiting/").content.decode()
 
 
 def test_most_urgent_ticket_is_first_and_those_without_a_deadline_last(

@@ -1,0 +1,146 @@
+"""Every change people make to how they themselves are reached: order and switches of methods, quiet hours, language.
+
+What is new or holds a secret stands in `notifications.operations.methods`.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import User, check_time_zone
+from accounts.operations import permit
+from accounts.rules import Verb
+from core.errors import NotAllowed, Refused
+from notifications.models import Contact, ContactMethod
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+
+
+def move_method(*, method_id: int, up: bool, actor: User | None) -> bool:
+    """Let a method be tried before the one above it, or after the one below; tell whether there was one.
+
+    Locks the contact. Raises NotAllowed, Refused.
+    """
+    with transaction.atomic():
+        contact = _contact_of(method_id, actor)
+        methods = _in_order(contact)
+        place = next(place for place, method in enumerate(methods) if method.pk == method_id)
+        other = place - 1 if up else place + 1
+        if not 0 <= other < len(methods):
+            return False
+        methods[place], methods[other] = methods[other], methods[place]
+        for position, method in enumerate(methods, start=1):
+            if method.position != position:
+                method.position = position
+                method.save(update_fields=["position"])
+    return True
+
+
+def switch_method(*, method_id: int, on: bool, actor: User | None) -> None:
+    """Switch a method on or off; the last one that is on stays on. Locks the contact. Raises NotAllowed, Refused."""
+    with transaction.atomic():
+        contact = _contact_of(method_id, actor)
+        methods = _in_order(contact)
+        method = next(method for method in methods if method.pk == method_id)
+        if not on and not any(other.is_active for other in methods if other.pk != method_id):
+            raise Refused(
+                f"{method} is the only way left to reach {contact}.",
+                field="method",
+                value=str(method),
+                mend="Switch another one on first.",
+            )
+        if method.is_active != on:
+            method.is_active = on
+            method.save(update_fields=["is_active"])
+
+
+def save_quiet_hours(
+    *,
+    contact_id: int,
+    begins: dt.time | None,
+    ends: dt.time | None,
+    days: Iterable[int],
+    time_zone: str,
+    language: str,
+    actor: User | None,
+) -> Contact:
+    """Set when a contact is left in peace, on the wall clock of which zone, and in which language they are told.
+
+    `days` (0 is Monday) are quiet from midnight to midnight. Locks the contact. Raises NotAllowed, Refused.
+    """
+    wanted = sorted(set(days))
+    _check_quiet(begins, ends, wanted)
+    try:
+        check_time_zone(time_zone)
+    except ValidationError as error:
+        raise Refused(str(error.message), field="time_zone", value=time_zone) from error
+    if not _LANGUAGE.fullmatch(language.lower()) or len(language) > 12:
+        raise Refused(
+            f"“{language}” is no language.",
+            field="language",
+            value=language,
+            mend="Take a code such as en or de.",
+        )
+    with transaction.atomic():
+        contact = _locked(contact_id, actor)
+        contact.quiet_from, contact.quiet_until, contact.quiet_days = begins, ends, wanted
+        contact.time_zone, contact.language = time_zone, language.lower()
+        contact.save(update_fields=["quiet_from", "quiet_until", "quiet_days", "time_zone", "language"])
+    return contact
+
+
+def _check_quiet(begins: dt.time | None, ends: dt.time | None, days: list[int]) -> None:
+    if (begins is None) != (ends is None):
+        raise Refused(
+            "Quiet hours need both a beginning and an end.",
+            field="quiet_from" if begins is None else "quiet_until",
+            mend="Fill in both, or neither.",
+        )
+    if begins is not None and begins == ends:
+        raise Refused(
+            "From a time until the same time is the whole day, and then nobody could reach you.",
+            field="quiet_until",
+            value=f"{begins:%H:%M}",
+            mend="Give another end.",
+        )
+    if not set(days) <= set(range(7)):
+        raise Refused("There are seven days.", field="quiet_days", value=days, mend="Tick days of the week.")
+    if len(days) == 7:
+        raise Refused(
+            "With every day quiet nobody could reach you.",
+            field="quiet_days",
+            value=days,
+            mend="Leave at least one day; for a longer absence take time off.",
+        )
+
+
+def _contact_of(method_id: int, actor: User | None) -> Contact:
+    found = ContactMethod.objects.filter(pk=method_id).values_list("contact_id", flat=True).first()
+    if found is None:
+        raise Refused(
+            "This way to reach somebody is gone.", field="method", value=method_id, mend="Reload the page."
+        )
+    contact = _locked(found, actor)
+    if not ContactMethod.objects.filter(pk=method_id, contact=contact).exists():
+        raise Refused(
+            "This way to reach somebody is gone.", field="method", value=method_id, mend="Reload the page."
+        )
+    return contact
+
+
+def _locked(contact_id: int, actor: User | None) -> Contact:
+    """Lock a contact: one's own, or anybody's for those who lead."""
+    contact = Contact.objects.select_for_update(no_key=True).filter(pk=contact_id).first()
+    mine = contact is not None and actor is not None and contact.user_id == actor.pk
+    if not (mine and actor is not None and actor.may(Verb.ACKNOWLEDGE)):
+        permit(actor, Verb.LEAD)
+    if contact is None:
+        raise NotAllowed("There is no such contact.", field="contact", value=contact_id)
+    return contact
+
+
+def _in_order(contact: Contact) -> list[ContactMethod]:
+    return list(contact.methods.order_by("position", "pk"))

@@ -1,0 +1,1 @@
+"""The bell: what the person signed in was told lately."""
