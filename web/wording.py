@@ -6,7 +6,7 @@ from typing import Any
 
 from escalation import kinds as ladder
 from notifications import receivers
-from notifications.digests import DIGEST
+from notifications.rendering import DIGEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Let people find what waits, what was called off and what went elsewhere than by mail; concurrently: a big table."""
+"""Let people find what was called off and what went elsewhere than by mail; concurrently: it is a big table."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
@@ -15,9 +15,7 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="notification",
             index=models.Index(
-                condition=models.Q(("state__in", ("pending", "sending", "folded", "withdrawn"))),
-                fields=["state", "-id"],
-                name="outbox_unsent_latest",
+                condition=models.Q(("state", "withdrawn")), fields=["-id"], name="outbox_withdrawn_latest"
             ),
         ),
         AddIndexConcurrently(

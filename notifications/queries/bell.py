@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db import connection
 
-from notifications.digests import DIGEST
 from notifications.models import Bell, Notification
+from notifications.rendering import DIGEST
 
 # How far back a bell looks, in rows; each event may have several.
 WINDOW = 200

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.rules import Reach, Scope
-from notifications.digests import DIGEST
 from notifications.models import Channel, Notification
+from notifications.rendering import DIGEST
 from tickets.models import Ticket
 from web.agent.filters import BIGGEST_ID
 

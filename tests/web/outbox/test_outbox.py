@@ -197,8 +197,7 @@ def test_what_no_index_finds_is_looked_for_a_window_at_a_time(
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        ("state=pending", "outbox_unsent_latest"),
-        ("state=withdrawn", "outbox_unsent_latest"),
+        ("state=withdrawn", "outbox_withdrawn_latest"),
         ("state=dead", "outbox_dead_latest"),
         ("channel=sms", "outbox_not_by_mail"),
         ("ticket=12", "outbox_by_ticket"),
