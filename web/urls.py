@@ -1,4 +1,4 @@
-"""Pages for people: the desk, the board, the portal."""
+"""Pages for people: the desk, the board, who is on call, the portal."""
 
 from django.urls import include, path
 
@@ -15,5 +15,6 @@ urlpatterns = [
     path("sign-out/", signing_in.SignOut.as_view(), name="sign_out"),
     path("", include("web.agent.urls")),
     path("", include("web.board.urls")),
+    path("", include("web.oncall.urls")),
     path("", include("web.portal.urls")),
 ]

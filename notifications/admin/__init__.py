@@ -1,5 +1,5 @@
-"""Admin pages of contacts, contact lists and the outbox."""
+"""Admin pages of contacts, contact lists, on call and the outbox."""
 
-from notifications.admin import contacts, outbox
+from notifications.admin import contacts, oncall, outbox
 
-__all__ = ["contacts", "outbox"]
+__all__ = ["contacts", "oncall", "outbox"]

@@ -16,6 +16,7 @@ from notifications.models import (
     ContactList,
     ContactListEntry,
     ContactMethod,
+    OnCallSchedule,
 )
 from tickets.models import Severity
 
@@ -64,11 +65,11 @@ class MethodInline(LabelledInline[ContactMethod, Contact]):
 
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A contact; a role names the team whose lead is told, the others none."""
+    """A contact; a role names the team whose lead is told or the schedule of whoever is on call, others neither."""
 
     class Meta:
         model = Contact
-        fields = ("name", "kind", "user", "team", "time_zone", "is_active")
+        fields = ("name", "kind", "user", "team", "schedule", "time_zone", "is_active")
         widgets = {"time_zone": TimeZoneInput}  # noqa: RUF012 - as Django documents it
 
     def clean(self) -> dict[str, Any] | None:
@@ -81,6 +82,13 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error("user", "Whoever leads the team is told: leave this empty.")
         elif cleaned.get("team"):
             self.add_error("team", "Only “whoever leads the team” has a team: leave this empty.")
+        if cleaned.get("kind") == Contact.Kind.ON_CALL:
+            if not cleaned.get("schedule"):
+                self.add_error("schedule", "Choose the schedule whose people are told.")
+            if cleaned.get("user"):
+                self.add_error("user", "Whoever is on call is told: leave this empty.")
+        elif cleaned.get("schedule"):
+            self.add_error("schedule", "Only “whoever is on call” has a schedule: leave this empty.")
         return cleaned
 
 
@@ -100,7 +108,9 @@ class ContactAdmin(BelayAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Fetch the methods along."""
-        return super().get_queryset(request).select_related("team__lead").prefetch_related("methods")
+        return (
+            super().get_queryset(request).select_related("team__lead", "schedule").prefetch_related("methods")
+        )
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Offer the people who work tickets, by name."""
@@ -109,6 +119,8 @@ class ContactAdmin(BelayAdmin):
             kwargs["queryset"] = people.order_by("name", "pk")
         elif db_field.name == "team":
             kwargs["queryset"] = Team.objects.order_by("tier", "name")
+        elif db_field.name == "schedule":
+            kwargs["queryset"] = OnCallSchedule.objects.order_by("name")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @admin.display(description="reached by")
@@ -117,6 +129,8 @@ class ContactAdmin(BelayAdmin):
         if contact.kind == Contact.Kind.LEAD:
             lead = contact.team.lead if contact.team else None
             return f"the lead of {contact.team}: {lead}" if lead else f"{contact.team} has no lead"
+        if contact.kind == Contact.Kind.ON_CALL:
+            return f"whoever is on call on {contact.schedule}"
         ways = sorted((m for m in contact.methods.all() if m.is_active), key=lambda m: (m.position, m.pk))
         return ", ".join(str(way) for way in ways) or "nothing"
 

@@ -23,7 +23,8 @@ class EntryFacts:
     """One entry of a contact list as it resolves now.
 
     `reachable`: has a method that would be tried; `failing`: all of them failed the last time. `why` and `mend` say
-    what is wrong with one that can't be told. `person` tells people apart, whichever contact names them.
+    what is wrong with one that can't be told. `person` tells people apart, whichever contact names them. `on_call`: a
+    role of a schedule, of which DutyFacts say what is doubtful.
     """
 
     name: str
@@ -34,6 +35,7 @@ class EntryFacts:
     person: str = ""
     why: str = "has no working method"
     mend: str = "Give them one, or take them off the list."
+    on_call: bool = False
 
     @property
     def working(self) -> bool:
@@ -53,11 +55,29 @@ class EntryFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyFacts:
+    """Whoever is on call, as an entry of a contact list.
+
+    `gaps` are the stretches of the next 90 days in which nobody is, in words, `gap_until` the end of the one that is
+    now; `unreachable` who takes turns without any contact method; `idle`: the schedule is switched off.
+    """
+
+    name: str
+    schedule: str
+    zone: str = "UTC"
+    gaps: tuple[str, ...] = ()
+    gap_until: str = ""
+    unreachable: tuple[str, ...] = ()
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ListFacts:
     """One contact list as it resolves now, in order."""
 
     name: str
     entries: tuple[EntryFacts, ...]
+    duties: tuple[DutyFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
