@@ -7,6 +7,7 @@ from typing import Any
 
 from calendars.models import Calendar
 from calendars.queries import hours_of_many
+from escalation.duties import duties_on
 from escalation.models import EscalationPath
 from escalation.reading import specs_of_versions
 from escalation.rules.lint import CalendarFacts, Doubt, EntryFacts, FallbackFacts, ListFacts, lint
@@ -80,9 +81,10 @@ def _gather(specs: Sequence[PathSpec], now: dt.datetime) -> _Facts:
     entries = {
         entry.pk: entry
         for entry in ContactListEntry.objects.filter(contact_list_id__in=list_ids).select_related(
-            "contact__user", "contact__team__lead"
+            "contact__user", "contact__team__lead", "contact__schedule", "contact_list__calendar"
         )
     }
+    duties = duties_on(entries.values(), now)
     fallbacks = list(Contact.objects.filter(pk__in=fallback_ids).select_related("user"))
     people = {rung.contact_id for found in rungs.values() for rung in found}
     methods: dict[int, list[ContactMethod]] = {}
@@ -99,6 +101,7 @@ def _gather(specs: Sequence[PathSpec], now: dt.datetime) -> _Facts:
                     for rung in found
                     if rung.entry_id in entries
                 ),
+                duties.get(pk, ()),
             )
             for pk, found in rungs.items()
         },
@@ -124,6 +127,7 @@ def _entry(rung: Rung, contact: Contact, methods: Sequence[ContactMethod]) -> En
         # The bell proves nothing but itself.
         proven=bell_only or any(method.proven_at is not None for method in elsewhere),
         bell_only=bell_only,
+        on_call=contact.kind == Contact.Kind.ON_CALL and contact.is_active,
     )
 
 

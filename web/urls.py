@@ -1,4 +1,4 @@
-"""Pages for people: the desk, the board, the portal."""
+"""Pages for people: the desk, the board, who is on call, the portal."""
 
 from django.urls import include, path
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("web.board.urls")),
     path("", include("web.me.urls")),
     path("", include("web.outbox.urls")),
+    path("", include("web.oncall.urls")),
     path("", include("web.portal.urls")),
     path("", include("web.watching.urls")),
 ]

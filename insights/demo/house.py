@@ -13,6 +13,7 @@ from escalation.paths import path_rule
 from escalation.rules.paths import PathRule
 from insights.demo import organisation as org
 from insights.demo import paths
+from insights.demo.duty import build_duty
 from notifications.models import Contact, ContactList, ContactListEntry, ContactMethod
 from notifications.operations import contacts_for
 from tickets.models import Category, Service
@@ -143,15 +144,19 @@ def _build_contacts(house: House) -> None:
         )
         for team in org.TEAMS
     }
+    on_call = build_duty(teams=house.teams, contacts=contacts, now=house.now)
     rooms: dict[str, Contact] = {}
     for plan in paths.LISTS:
-        row = ContactList.objects.create(name=plan.name)
+        hours = house.calendars[plan.calendar] if plan.calendar else None
+        row = ContactList.objects.create(name=plan.name, calendar_id=hours)
         house.lists[plan.name] = row
         entries = []
         for place, (who, words, severities, from_round) in enumerate(plan.entries, start=1):
             kind, _, name = who.partition(":")
             if kind == "lead":
                 contact = roles[name]
+            elif kind == "oncall":
+                contact = on_call[name]
             elif kind == "room":
                 contact = rooms.get(name) or _room(name)
                 rooms[name] = contact
@@ -164,6 +169,8 @@ def _build_contacts(house: House) -> None:
                     position=place,
                     when_to_reach_out=words,
                     severities=list(severities),
+                    # A duty with hours is told in these; whoever stands below it is there at any.
+                    hours="inside" if kind == "oncall" and hours is not None else "always",
                     from_round=from_round,
                 )
             )

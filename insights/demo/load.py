@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from accounts.models import User
 from core.errors import Conflict
 from insights.demo import organisation as org
+from insights.demo.duty import plan_exceptions
 from insights.demo.house import build_house
 from insights.demo.past import record_past
 from insights.demo.present import plan_present
@@ -71,6 +72,7 @@ def load_demo(*, now: dt.datetime, seed: int = SEED) -> Loaded:
         rng = random.Random(seed)  # noqa: S311 - stories, not secrets
         house = build_house(now - dt.timedelta(days=31))
         house.now = now
+        plan_exceptions(now=now)
         history = record_past(house, rng, until=now - PRESENT)
         stage = Stage()
         plan_present(house, rng, stage)

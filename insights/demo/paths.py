@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from accounts.models import Tier
+from insights.demo import duty
 from insights.demo import organisation as org
 
 MIN = dt.timedelta(minutes=1)
@@ -26,10 +27,15 @@ OFFICE_HOURS = {
 
 @dataclass(frozen=True, slots=True)
 class ListPlan:
-    """A contact list: (address or "lead:<team>" or "room:<address>", when to reach out, severities, from round)."""
+    """A contact list: (whom, when to reach out, severities, from round).
+
+    Whom: an address, "lead:<team>", "oncall:<schedule>" or "room:<address>". `calendar` is what it means by business
+    hours, in which whoever is on call is told then.
+    """
 
     name: str
     entries: tuple[tuple[str, str, tuple[int, ...], int], ...]
+    calendar: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +78,18 @@ LISTS = (
     ListPlan(
         "Network duty",
         (
-            (_mail("network"), "First, at any hour. Has the keys to both data rooms.", _ALL, 1),
+            (f"oncall:{duty.NETWORK}", "First, at any hour. Has the keys to both data rooms.", _ALL, 1),
             (_mail("dmitri.volkov"), "Backup; knows the VPN gateways best.", _ALL, 1),
             (f"lead:{org.NETWORK}", "From the second round on, or at once for a whole site.", _ALL, 2),
         ),
     ),
     ListPlan(
         "Desk leads",
-        ((f"lead:{org.DESK}", "A ticket of a VIP organisation waits at the desk.", _ALL, 1),),
+        (
+            (f"lead:{org.DESK}", "A ticket of a VIP organisation waits at the desk.", _ALL, 1),
+            (f"oncall:{duty.DESK}", "In service hours, so that somebody at the desk looks along.", _ALL, 1),
+        ),
+        calendar="Service hours",
     ),
     ListPlan(
         "Applications duty",
@@ -114,7 +124,7 @@ LISTS = (
     ListPlan(
         "Network engineers",
         (
-            (_mail("tomas.novak"), "Routing and the carriers' lines.", _ALL, 1),
+            (f"oncall:{duty.CORE}", "Routing and the carriers' lines.", _ALL, 1),
             (f"lead:{org.CORE}", "When a carrier must be pressed, or more than one site is dark.", _ALL, 1),
         ),
     ),

@@ -1,5 +1,5 @@
-"""Admin pages of contacts, contact lists, providers, message templates and the outbox."""
+"""Admin pages of contacts, contact lists, on call, providers, message templates and the outbox."""
 
-from notifications.admin import contacts, methods, outbox, providers, wording
+from notifications.admin import contacts, methods, oncall, outbox, providers, wording
 
-__all__ = ["contacts", "methods", "outbox", "providers", "wording"]
+__all__ = ["contacts", "methods", "oncall", "outbox", "providers", "wording"]

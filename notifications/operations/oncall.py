@@ -63,24 +63,33 @@ def create_schedule(
 ) -> OnCallSchedule:
     """Create a schedule on which nobody is on call yet. Raises NotAllowed, Refused."""
     permit(actor, Verb.LEAD)
-    if not name.strip():
-        raise Refused("A schedule needs a name.", field="name", value=name, mend="Say whose it is.")
-    if OnCallSchedule.objects.filter(name=name.strip()).exists():
-        raise Refused(
-            f"There is a schedule “{name.strip()}” already.",
-            field="name",
-            value=name,
-            mend="Take another name.",
-        )
-    try:
-        check_time_zone(time_zone)
-    except ValidationError as error:
-        raise Refused(
-            error.messages[0], field="time_zone", value=time_zone, mend="Take one of the names offered."
-        ) from error
+    _check_schedule(name, time_zone, None)
     return OnCallSchedule.objects.create(
-        name=name.strip(), time_zone=time_zone, team=team, tier=tier, description=description
+        name=name.strip(), time_zone=time_zone, team=team, tier=tier, description=description.strip()
     )
+
+
+def change_schedule(
+    *,
+    schedule: OnCallSchedule,
+    name: str,
+    time_zone: str,
+    actor: User | None,
+    team: Team | None = None,
+    tier: int | None = None,
+    description: str = "",
+    is_active: bool = True,
+) -> OnCallSchedule:
+    """Write a schedule anew; in another zone its rotations hand over at the same times on that wall clock.
+
+    Switched off it has nobody on call. Raises NotAllowed, Refused.
+    """
+    permit(actor, Verb.LEAD)
+    _check_schedule(name, time_zone, schedule)
+    schedule.name, schedule.time_zone, schedule.team = name.strip(), time_zone, team
+    schedule.tier, schedule.description, schedule.is_active = tier, description.strip(), is_active
+    schedule.save()
+    return schedule
 
 
 def save_rotation(
@@ -293,6 +302,25 @@ def _check_person(field: str, contact: Contact | None, *, wanted: bool, what: st
         )
 
 
+def _check_schedule(name: str, time_zone: str, schedule: OnCallSchedule | None) -> None:
+    name = name.strip()
+    if not name:
+        raise Refused("A schedule needs a name.", field="name", value=name, mend="Say whose it is.")
+    twins = OnCallSchedule.objects.filter(name=name)
+    if schedule is not None:
+        twins = twins.exclude(pk=schedule.pk)
+    if twins.exists():
+        raise Refused(
+            f"There is a schedule “{name}” already.", field="name", value=name, mend="Take another name."
+        )
+    try:
+        check_time_zone(time_zone)
+    except ValidationError as error:
+        raise Refused(
+            error.messages[0], field="time_zone", value=time_zone, mend="Take one of the names offered."
+        ) from error
+
+
 def _check_turns(schedule: OnCallSchedule, turns: Turns, rotation: Rotation | None) -> None:
     name = turns.name.strip()
     if not name:
@@ -328,11 +356,29 @@ def _check_turns(schedule: OnCallSchedule, turns: Turns, rotation: Rotation | No
             value=turns.ends_on.isoformat(),
             mend="Give a later day, or none.",
         )
-    if not any(turns.groups):
-        raise Refused("Nobody takes a turn.", field="groups", mend="Name at least one person.")
-    for group in turns.groups:
-        for contact in group:
-            _check_person("groups", contact, wanted=True, what="")
+    _check_groups(turns.groups)
     for window in turns.windows:
         if not window.days or not window.days <= frozenset(range(7)):
             raise Refused("A window needs days.", field="windows", mend="Tick at least one day.")
+
+
+def _check_groups(groups: Sequence[Sequence[Contact]]) -> None:
+    if not groups:
+        raise Refused("Nobody takes a turn.", field="groups", mend="Name at least one person.")
+    for place, group in enumerate(groups, start=1):
+        if not group:
+            raise Refused(
+                f"Nobody has turn {place}.",
+                field="groups",
+                value=place,
+                mend="Name somebody, or leave it out.",
+            )
+        for contact in group:
+            _check_person("groups", contact, wanted=True, what="")
+        if len({contact.pk for contact in group}) != len(group):
+            raise Refused(
+                f"Somebody stands twice in turn {place}.",
+                field="groups",
+                value=place,
+                mend="Name everybody once a turn.",
+            )

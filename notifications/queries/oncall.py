@@ -16,9 +16,12 @@ from notifications.rules.rotation import Rotation, Window
 # How far ahead somebody who comes next is looked for, and gaps are reported.
 AHEAD = dt.timedelta(days=90)
 
+# Who comes next is mostly found within days; to lay out three months for it would be in vain.
+_NEAR = dt.timedelta(days=9)
+
 # One statement for all that decides about some schedules: the engine asks it once a batch.
-_LOAD = """
-SELECT s.id, s.time_zone, s.is_active, (
+_DECIDING = """
+s.id, s.time_zone, s.is_active, (
     SELECT jsonb_agg(jsonb_build_object(
         'name', r.name, 'level', r.level, 'unit', r.unit, 'length', r.length, 'starts_on', r.starts_on,
         'handoff_time', r.handoff_time, 'ends_on', r.ends_on, 'aligned', r.aligned,
@@ -39,8 +42,53 @@ SELECT s.id, s.time_zone, s.is_active, (
     SELECT jsonb_agg(jsonb_build_array(t.contact_id, t.starts_at, t.ends_at, t.substitute_id) ORDER BY t.id)
     FROM notifications_timeoff t WHERE t.ends_at > %(begin)s AND t.starts_at < %(end)s
 )
-FROM notifications_oncallschedule s WHERE s.id = ANY(%(ids)s)
 """
+_LOAD = f"SELECT {_DECIDING} FROM notifications_oncallschedule s WHERE s.id = ANY(%(ids)s)"  # noqa: S608 constants
+# The same for pages: with what it is called, where it belongs, and everybody who may turn up in it.
+_ROSTERS = f"""
+SELECT {_DECIDING}, s.name, coalesce(s.tier, t.tier), (
+    SELECT jsonb_agg(jsonb_build_array(
+        c.id, c.name, c.user_id, c.is_active AND coalesce(u.is_active, true),
+        EXISTS (SELECT FROM notifications_contactmethod m WHERE m.contact_id = c.id AND m.is_active)
+    ))
+    FROM notifications_contact c LEFT JOIN accounts_user u ON u.id = c.user_id
+    WHERE c.id IN (
+        SELECT contact_id FROM notifications_rotationmember
+        UNION SELECT contact_id FROM notifications_oncalloverride WHERE ends_at > %(begin)s
+        UNION SELECT substitute_id FROM notifications_timeoff WHERE ends_at > %(begin)s
+    )
+)
+FROM notifications_oncallschedule s LEFT JOIN accounts_team t ON t.id = s.team_id
+WHERE CASE WHEN %(ids)s::bigint[] IS NULL THEN s.is_active ELSE s.id = ANY(%(ids)s) END
+ORDER BY coalesce(s.tier, t.tier) DESC NULLS LAST, s.name
+"""  # noqa: S608 constants
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A contact that may be on call; `is_active`: neither it nor its account is switched off."""
+
+    id: int
+    name: str
+    user_id: int | None
+    is_active: bool
+    has_method: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """A schedule with all that decides about it and everybody who may turn up in it (contact id -> person)."""
+
+    id: int
+    name: str
+    tier: int | None
+    zone: ZoneInfo
+    schedule: Schedule[int]
+    people: Mapping[int, Person]
+
+    def named(self, contact_ids: Iterable[int]) -> tuple[Person, ...]:
+        """Return people by their ids, in order; one who has gone since is left out."""
+        return tuple(self.people[pk] for pk in contact_ids if pk in self.people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +112,31 @@ def load_schedules(
         return {}
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, {"ids": wanted, "begin": begin, "end": end})
+        return {row[0]: _schedule(*row[1:]) for row in cursor.fetchall()}
+
+
+def load_rosters(
+    begin: dt.datetime, end: dt.datetime, schedule_ids: Iterable[int] | None = None
+) -> list[Roster]:
+    """Return all that pages say about [begin, end) of the active schedules, or of these; the highest tier first.
+
+    One query.
+    """
+    ids = None if schedule_ids is None else sorted(set(schedule_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(_ROSTERS, {"ids": ids, "begin": begin, "end": end})
         rows = cursor.fetchall()
-    return {
-        pk: Schedule(
-            tuple(_rotation(one, ZoneInfo(zone)) for one in _parsed(rotations)),
-            tuple(_override(*one) for one in _parsed(overrides)),
-            tuple(
-                Away(contact, _instant(starts), _instant(ends), substitute)
-                for contact, starts, ends, substitute in _parsed(away)
-            ),
+    return [
+        Roster(
+            row[0],
+            name,
+            tier,
+            ZoneInfo(row[1]),
+            _schedule(*row[1:6]),
+            {one[0]: Person(*one) for one in _parsed(people)},
         )
-        if is_active
-        else Schedule()
-        for pk, zone, is_active, rotations, overrides, away in rows
-    }
+        for *row, name, tier, people in rows
+    ]
 
 
 def people_on_call(schedule_ids: Iterable[int], now: dt.datetime) -> dict[int, tuple[int, ...]]:
@@ -90,11 +149,30 @@ def on_call_now(schedules: Iterable[OnCallSchedule], now: dt.datetime) -> list[O
     """Return who is on call now and who comes next on each of these schedules; one query."""
     rows = list(schedules)
     loaded = load_schedules([row.pk for row in rows], now, now + AHEAD)
-    found = []
-    for row in rows:
-        spans = on_call(loaded[row.pk], now, now + AHEAD)
-        found.append(OnCall(row, spans[0], spans[1] if len(spans) > 1 else None))
-    return found
+    return [OnCall(row, *now_and_then(loaded[row.pk], now)) for row in rows]
+
+
+def now_and_then(schedule: Schedule[int], now: dt.datetime) -> tuple[Span[int], Span[int] | None]:
+    """Return who is on call now and who comes then; None: nothing changes as far as anybody looks."""
+    for ahead in (_NEAR, AHEAD):
+        spans = on_call(schedule, now, now + ahead)
+        # Where the next one ends is only known when something follows.
+        if len(spans) > 2 or ahead == AHEAD:
+            break
+    return spans[0], spans[1] if len(spans) > 1 else None
+
+
+def _schedule(zone: str, is_active: bool, rotations: Any, overrides: Any, away: Any) -> Schedule[int]:
+    if not is_active:
+        return Schedule()
+    return Schedule(
+        tuple(_rotation(one, ZoneInfo(zone)) for one in _parsed(rotations)),
+        tuple(_override(*one) for one in _parsed(overrides)),
+        tuple(
+            Away(contact, _instant(starts), _instant(ends), substitute)
+            for contact, starts, ends, substitute in _parsed(away)
+        ),
+    )
 
 
 def _rotation(row: Mapping[str, Any], zone: ZoneInfo) -> Rotation[int]:

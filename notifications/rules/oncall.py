@@ -160,7 +160,8 @@ def _people(
 def override(base: Iterable[P], overrides: Sequence[Override[P]]) -> tuple[P, ...]:
     """Return who is on call once overrides are in force; in whatever order they were made, it is the same people.
 
-    A replacement who is replaced in turn hands on; two who swap have swapped.
+    A replacement who is replaced in turn hands on, and so does who was put on call besides or alone; two who swap have
+    swapped. Who is put on call by name is not taken off by name.
     """
     removed = {one.goes for one in overrides if one.goes is not None and one.comes is None}
     replaced: dict[P, list[P]] = {}
@@ -171,7 +172,10 @@ def override(base: Iterable[P], overrides: Sequence[Override[P]]) -> tuple[P, ..
     if not any(one.instead for one in overrides):
         for person in base:
             people.update(dict.fromkeys(_stand_ins(person, replaced, removed, frozenset())))
-    people.update(dict.fromkeys(one.comes for one in overrides if one.comes is not None and one.goes is None))
+    for one in overrides:
+        if one.comes is not None and one.goes is None:
+            there = _stand_ins(one.comes, replaced, removed - {one.comes}, frozenset())
+            people.update(dict.fromkeys(there))
     return tuple(people)
 
 

@@ -38,10 +38,11 @@ def _quiet_span_until(
 ) -> dt.datetime | None:
     today = at.astimezone(zone).date()
     spans = []
-    if today.weekday() in days:
-        spans.append((_at(zone, today, dt.time()), _at(zone, today + _DAY, dt.time())))
-    if begins is not None and ends is not None:
-        for day in (today - _DAY, today):
+    # Tomorrow, too: clocks that go back over midnight show the evening before once more.
+    for day in (today - _DAY, today, today + _DAY):
+        if day.weekday() in days:
+            spans.append((_at(zone, day, dt.time()), _at(zone, day + _DAY, dt.time())))
+        if begins is not None and ends is not None:
             last = day if ends > begins else day + _DAY
             spans.append((_at(zone, day, begins), _at(zone, last, ends)))
     return max((end for begin, end in spans if begin <= at < end), default=None)

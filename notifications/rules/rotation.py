@@ -114,7 +114,8 @@ class Rotation(Generic[P]):
             return
         # One that began the day before may reach over midnight, and by a changing clock a little more.
         day = begin.astimezone(self.zone).date() - 2 * _DAY
-        last = end.astimezone(self.zone).date()
+        # And clocks that go back over midnight show the evening before once more, when the next day has begun.
+        last = end.astimezone(self.zone).date() + _DAY
         current: tuple[dt.datetime, dt.datetime] | None = None
         while day <= last:
             found = sorted(filter(None, (window.on(day, self.zone) for window in self.windows)))

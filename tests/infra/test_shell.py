@@ -105,6 +105,15 @@ def test_logs_keep_secrets() -> None:
     assert event["user"] == 3
 
 
+def test_logs_keep_the_addresses_of_private_calendars() -> None:
+    said = {"event": "Not Found: /oncall/feed/3-hush.sig.ics", "request": "GET /oncall/feed/3-hush.sig.ics"}
+
+    assert redact(None, "info", said) == {
+        "event": "Not Found: /oncall/feed/***",
+        "request": "GET /oncall/feed/***",
+    }
+
+
 @pytest.mark.parametrize(
     ("url", "secure"), [("http://localhost:8000", False), ("https://help.example", True)]
 )

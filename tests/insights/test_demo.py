@@ -23,13 +23,14 @@ from escalation.engine import tick
 from escalation.linting import lint_active
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from insights.demo import organisation as org
+from insights.demo.duty import NETWORK, plan_exceptions
 from insights.demo.house import build_house
 from insights.demo.load import Loaded, load_demo
 from insights.demo.paths import PATHS, SERVICE_HOURS
 from insights.demo.present import WAVE_SIZE, back
 from insights.demo.stories import STORIES, WAVE
 from insights.demo.telling import make_case
-from notifications.models import Contact, ContactListEntry, Notification
+from notifications.models import Contact, ContactListEntry, Notification, OnCallOverride, TimeOff
 from tickets.models import Entry, Event, Status, Ticket
 
 MIN = dt.timedelta(minutes=1)
@@ -45,11 +46,24 @@ def test_it_refuses_where_there_are_accounts(db: None, tmp_path: Path, settings:
     assert not Ticket.objects.exists()
 
 
-def test_its_paths_have_no_gaps(db: None) -> None:
+def test_its_paths_have_no_gaps_but_the_one_to_find(db: None) -> None:
     build_house(database_now())
     linted = lint_active(database_now())
     assert linted
-    assert [doubt.message for one in linted for doubt in one.doubts] == []
+    found = [doubt for one in linted for doubt in one.doubts]
+    assert [doubt.code for doubt in found] == ["on_call_gap"]
+    assert "“Network engineers”: nobody is on call on “Core network on call”" in found[0].message
+
+
+def test_its_duties_have_exceptions_at_whatever_hour_it_is_loaded(db: None) -> None:
+    begun = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+    build_house(begun)
+    for hours in range(31 * 24, 34 * 24 * 2, 37):
+        plan_exceptions(now=begun + dt.timedelta(hours=hours))
+        assert OnCallOverride.objects.get().schedule.name == NETWORK
+        assert TimeOff.objects.get().substitute is not None
+        OnCallOverride.objects.all().delete()
+        TimeOff.objects.all().delete()
 
 
 def test_its_house_has_people_on_every_tier(db: None) -> None:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from django.db.models import Exists, OuterRef
@@ -14,13 +13,13 @@ from django.views.decorators.http import require_GET
 from accounts.models import User
 from accounts.queries import scope_of, team_ids_of
 from accounts.rules import Reach, Scope, Verb
-from core.statements import Statement, is_any
 from escalation.models import Clock
 from escalation.queries import ClockView, LadderView, RungView, clocks_of, ladder_of
-from notifications.models import Contact, ContactListEntry, Notification, Watch
+from notifications.models import Notification, Watch
 from tickets.models import Status, Ticket
 from tickets.queries import timeline_of
 from tickets.rules import may_follow
+from web.agent.contacts import Told, contacts_on
 from web.agent.story import HANDOFF_LABELS, names_for, tell
 from web.shell import SignedIn, arrive, may, signed_in
 from web.submissions import new_token
@@ -31,17 +30,6 @@ ENTRY_TABS = (
     ("update", "Stakeholder update"),
     ("handoff", "Handoff"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Somebody on a step's contact lists: who it is now, when to reach out, and under which conditions."""
-
-    name: str
-    role: str
-    instructions: str
-    conditions: str
-    user_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +112,9 @@ def page_context(request: Any, pk: int) -> dict[str, Any]:
     here = _step(ladder)
     above = _step_above(ladder)
     told = contacts_on(
-        {list_id for rung in (here, above) if rung is not None for list_id in rung.list_ids}, ticket.severity
+        {list_id for rung in (here, above) if rung is not None for list_id in rung.list_ids},
+        ticket.severity,
+        now,
     )
     wish = ladder.open_request if ladder is not None else None
     page = reverse("web:ticket", args=[pk])
@@ -166,51 +156,6 @@ def composer_context(request: Any, ticket: Ticket, **kept: Any) -> dict[str, Any
         "kept": {"kind": "reply", **kept},
         "page": reverse("web:ticket", args=[ticket.pk]),
     }
-
-
-def contacts_on(list_ids: set[int], severity: int) -> dict[int, list[Told]]:
-    """Return who stands on these lists now, in order, in one query."""
-    found: dict[int, list[Told]] = {}
-    if not list_ids:
-        return found
-    for row in _entries_on().run(lists=list(list_ids)):
-        list_id, when, severities, from_round, is_active, kind, name, user_id, team, lead_id, lead = row
-        role = ""
-        if kind == Contact.Kind.LEAD and team is not None:
-            name = f"Nobody leads {team}" if lead_id is None else lead
-            role, user_id = f"leads {team}", lead_id
-        elif kind == Contact.Kind.ROOM:
-            role = "room"
-        conditions = []
-        if severities and severity not in severities:
-            conditions.append("only for " + ", ".join(f"SEV{number}" for number in sorted(severities)))
-        if from_round > 1:
-            conditions.append(f"from round {from_round} on")
-        if not is_active:
-            conditions.append("switched off")
-        found.setdefault(list_id, []).append(Told(name, role, when, ", ".join(conditions), user_id))
-    return found
-
-
-@cache
-def _entries_on() -> Statement:
-    """Write the statement for the entries of contact lists in order; `lists` is left blank."""
-    entries = ContactListEntry.objects.filter(is_any("contact_list_id", "lists")).order_by("position", "pk")
-    return Statement.of(
-        entries.values_list(
-            "contact_list_id",
-            "when_to_reach_out",
-            "severities",
-            "from_round",
-            "contact__is_active",
-            "contact__kind",
-            "contact__name",
-            "contact__user_id",
-            "contact__team__name",
-            "contact__team__lead_id",
-            "contact__team__lead__name",
-        )
-    )
 
 
 def _step(ladder: LadderView | None) -> RungView | None:

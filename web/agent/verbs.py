@@ -26,8 +26,9 @@ from escalation.queries import LadderView, RungView, ladder_of
 from notifications.operations import contacts_for
 from tickets.models import Entry, EntryKind, Ticket
 from tickets.operations import assign_ticket
+from web.agent.contacts import contacts_on
 from web.agent.story import HANDOFF_LABELS
-from web.agent.ticket import contacts_on, fetch_ticket
+from web.agent.ticket import fetch_ticket
 from web.doors import act, back_to, by_script, done, number_in
 from web.shell import SignedIn, may
 from web.submissions import SentBefore, counted_once, new_token
@@ -266,7 +267,8 @@ def _ladder(ticket: Ticket) -> LadderView | None:
 
 
 def _with_contacts(steps: list[RungView], ticket: Ticket) -> list[tuple[RungView, list[Any]]]:
-    told = contacts_on({list_id for step in steps for list_id in step.list_ids}, ticket.severity)
+    list_ids = {list_id for step in steps for list_id in step.list_ids}
+    told = contacts_on(list_ids, ticket.severity, database_now())
     return [(step, [person for pk in step.list_ids for person in told.get(pk, ())]) for step in steps]
 
 

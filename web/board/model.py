@@ -171,20 +171,24 @@ class TeamLoad:
 
 @dataclass(frozen=True, slots=True)
 class OnCall:
-    """Who is told first at a tier, and who then."""
+    """Who is on call at a tier on a schedule, until when, and who then; without a schedule, who is told first."""
 
     tier: int
     where: str
     name: str
     then: str
+    until: dt.datetime | None = None
+    schedule_id: int | None = None
+    is_gap: bool = False
 
     @property
     def initials(self) -> str:
-        return initials_of(self.name)
+        return "–" if self.is_gap else initials_of(self.name.partition(" and ")[0])
 
     @property
     def sub(self) -> str:
-        return f"{self.where}, then {self.then}" if self.then else self.where
+        then = f"{self.where}, then {self.then}" if self.then else self.where
+        return then if self.schedule_id is not None else f"{then} (told first)"
 
 
 @dataclass(frozen=True)

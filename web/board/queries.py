@@ -4,23 +4,23 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from accounts.models import Tier, User
+from accounts.models import User
 from accounts.rules import Scope
 from escalation import watchdog
-from notifications.models import Contact
 from tickets.models import Service
 from web.board.axis import HORIZON
 from web.board.counting import CAP, ZERO, Tally
+from web.board.duty import read_on_call
 from web.board.filters import BoardFilter
-from web.board.model import BINS, DAY, MOST_CHIPS, SOON, Board, Chip, Facts, Lane, Need, OnCall, TeamLoad
-from web.board.statements import MOST_NEEDS, TIERS, Looker, chips_of, counts_of, teams_of, told_first
+from web.board.model import BINS, DAY, MOST_CHIPS, SOON, Board, Chip, Facts, Lane, Need, TeamLoad
+from web.board.statements import MOST_NEEDS, TIERS, Looker, chips_of, counts_of, teams_of
 
 
 def read_board(*, user: User, scope: Scope, asked: BoardFilter, now: dt.datetime) -> Board:
-    """Return the board as `user`, who sees `scope`, may see it; five queries."""
+    """Return the board as `user`, who sees `scope`, may see it; six queries."""
     who = Looker.of(user, scope, asked)
     teams = read_teams(scope)
-    on_call = read_on_call(teams)
+    on_call = read_on_call(teams, now)
     chips, needs = _chips(who, now)
     counts = counts_of(who).run(horizon=now + HORIZON, soon=now + SOON, day=now + DAY, days=now + 3 * DAY)
     lanes = tuple(
@@ -124,35 +124,6 @@ def read_teams(scope: Scope) -> list[TeamLoad]:
         TeamLoad(pk, name, tier, capacity, lead or "", Tally(min(held, CAP), held > CAP))
         for pk, name, tier, capacity, lead, held in teams_of(scope).run()
     ]
-
-
-def read_on_call(teams: Iterable[TeamLoad]) -> tuple[OnCall, ...]:
-    """Return who is told first and then at each tier, in one query.
-
-    From the contact lists of the paths in force; at a tier whose steps have none, the leads of its teams.
-    """
-    # Names of teams and leads are here already: fewer joins to plan.
-    known = {team.id: team for team in teams}
-    told: dict[tuple[int, str], list[str]] = {}
-    for tier, team_id, kind, name, led_id in told_first().run():
-        led = known.get(led_id)
-        person = led.lead if kind == Contact.Kind.LEAD and led is not None and led.lead else name
-        team = known.get(team_id)
-        names = told.setdefault((tier, team.name if team is not None else ""), [])
-        if person not in names:
-            names.append(person)
-    with_lists = {tier for tier, _ in told}
-    for team_row in teams:
-        if team_row.tier not in with_lists and team_row.lead:
-            told.setdefault((team_row.tier, team_row.name), [team_row.lead])
-    found = []
-    for (tier, where_told), names in sorted(told.items(), key=lambda item: (-item[0][0], item[0][1])):
-        label = str(Tier(tier).label)
-        alone = sum(other == tier for other, _ in told) == 1
-        short = tier == Tier.MANAGEMENT or alone or not where_told
-        where = label if short else f"{label} {where_told}"
-        found.append(OnCall(tier, where, names[0], names[1] if len(names) > 1 else ""))
-    return tuple(found)
 
 
 def services_for_filter() -> list[tuple[int, str]]:

@@ -24,7 +24,8 @@ class EntryFacts:
 
     `reachable`: has a method that would be tried; `failing`: all of them failed the last time; `proven`: one of them is
     known to have worked; `bell_only`: told in Belay, and nowhere else. `why` and `mend` say what is wrong with one that
-    can't be told. `person` tells people apart, whichever contact names them.
+    can't be told. `person` tells people apart, whichever contact names them. `on_call`: a role of a schedule, of which
+    DutyFacts say what is doubtful.
     """
 
     name: str
@@ -37,6 +38,7 @@ class EntryFacts:
     mend: str = "Give them one, or take them off the list."
     proven: bool = True
     bell_only: bool = False
+    on_call: bool = False
 
     @property
     def working(self) -> bool:
@@ -56,11 +58,29 @@ class EntryFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyFacts:
+    """Whoever is on call, as an entry of a contact list.
+
+    `gaps` are the stretches of the next 90 days in which nobody is, in words, `gap_until` the end of the one that is
+    now; `unreachable` who takes turns without any contact method; `idle`: the schedule is switched off.
+    """
+
+    name: str
+    schedule: str
+    zone: str = "UTC"
+    gaps: tuple[str, ...] = ()
+    gap_until: str = ""
+    unreachable: tuple[str, ...] = ()
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ListFacts:
     """One contact list as it resolves now, in order."""
 
     name: str
     entries: tuple[EntryFacts, ...]
+    duties: tuple[DutyFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

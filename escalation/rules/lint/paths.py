@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from escalation.rules.lint.duties import lint_duties
 from escalation.rules.lint.facts import (
     ERROR,
     WARNING,
@@ -117,7 +118,8 @@ def lint_contacts(facts: Facts) -> Iterator[Doubt]:
                 )
             broken: dict[tuple[str, str], list[EntryFacts]] = {}
             for entry in found.entries:
-                if not entry.working:
+                # Of whoever is on call the schedule is to blame, which is named below.
+                if not entry.working and not (entry.on_call and not entry.reachable):
                     broken.setdefault((entry.why, entry.mend), []).append(entry)
             for (why, mend), entries in broken.items():
                 yield Doubt(
@@ -139,6 +141,7 @@ def lint_contacts(facts: Facts) -> Iterator[Doubt]:
                     f"steps.{place}.contact_list_ids",
                     step=place,
                 )
+            yield from lint_duties(found, place)
     yield from _lint_bells(facts)
 
 
