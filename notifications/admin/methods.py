@@ -25,7 +25,7 @@ State = Notification.State
 
 def secret_input(*, kept: bool) -> forms.PasswordInput:
     """Return a field whose content never comes back, not even beside an error."""
-    hint = "stored; empty keeps it" if kept else ""
+    hint = "stored" if kept else ""
     return forms.PasswordInput(attrs={"autocomplete": "new-password", "placeholder": hint})
 
 
@@ -100,7 +100,7 @@ class MethodInline(LabelledInline[ContactMethod, Contact]):
                     (provider.pk, f"{provider} ({provider.get_channel_display()})")
                     for provider in Provider.objects.order_by("channel", "name")
                 ]
-            field.choices = [("", "the channel's first"), *request.belay_providers]
+            field.choices = [("", "the first"), *request.belay_providers]
         return field
 
     @admin.display(description="works")

@@ -33,7 +33,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         max_length=2000,
         help_text="An Apprise URL with {to} where the contact's address goes, such as "
         "twilio://SID:token@+15551234567/{to}, tgram://bottoken/{to} or ntfys://token@ntfy.example.com/{to}. It is "
-        "stored encrypted and never shown again.",
+        "stored encrypted and never shown again; empty leaves it as it is.",
     )
     channel = forms.ChoiceField(choices=_CHANNELS)
 
