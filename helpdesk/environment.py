@@ -1,11 +1,13 @@
 """What the environment says, read once and checked, before Django is imported."""
 
 import hashlib
+import json
 import os
 import secrets
 import socket
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import environ
@@ -79,6 +81,20 @@ def mail_provider() -> str:
         mend = f"Name one of {', '.join(MAIL_PROVIDERS)}, or leave it out and set EMAIL_URL"
         raise ConfigurationError("BELAY_MAIL_PROVIDER", name, "not a mail provider that is known", mend)
     return name
+
+
+def mail_credentials() -> dict[str, Any]:
+    """Return the credentials of the mail provider as django-anymail names them (ANYMAIL, JSON)."""
+    text = os.environ.get("ANYMAIL") or "{}"
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        mend = 'Give an object such as {"POSTMARK_SERVER_TOKEN": "..."}'
+        # Its value is a secret.
+        raise ConfigurationError("ANYMAIL", "***", "not JSON", mend)
+    return found
 
 
 def phone_region() -> str:

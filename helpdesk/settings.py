@@ -298,7 +298,7 @@ STORAGES = {
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 # A provider's API in the place of SMTP; ANYMAIL holds its credentials, by the names that django-anymail gives them.
-ANYMAIL = env.json("ANYMAIL", default={}) | {"REQUESTS_TIMEOUT": EMAIL_TIMEOUT, "DEBUG_API_REQUESTS": False}
+ANYMAIL = environment.mail_credentials() | {"REQUESTS_TIMEOUT": EMAIL_TIMEOUT, "DEBUG_API_REQUESTS": False}
 if _mail_provider := environment.mail_provider():
     EMAIL_BACKEND = f"anymail.backends.{_mail_provider}.EmailBackend"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("BELAY_MAIL_FROM", default=f"Belay <belay@{_public.hostname}>")

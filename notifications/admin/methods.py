@@ -1,5 +1,6 @@
 """The ways to reach a contact, as rows of the contact's page; secrets are written there and never shown."""
 
+import datetime as dt
 from typing import Any
 
 from django import forms
@@ -7,6 +8,8 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateformat import format as format_date
 
 from accounts.models import User
 from core.admin import LabelledFormSet, LabelledInline, put_refusal
@@ -22,7 +25,7 @@ State = Notification.State
 
 def secret_input(*, kept: bool) -> forms.PasswordInput:
     """Return a field whose content never comes back, not even beside an error."""
-    hint = "stored; empty keeps it" if kept else ""
+    hint = "stored" if kept else ""
     return forms.PasswordInput(attrs={"autocomplete": "new-password", "placeholder": hint})
 
 
@@ -40,6 +43,7 @@ class MethodForm(forms.ModelForm):  # type: ignore[type-arg]
         self.typed = ""
         self.fields["address"].required = False
         self.fields["secret_url"].widget = secret_input(kept=bool(self.instance.secret))
+        self.fields["address"].widget.attrs["class"] = ""
         # Another channel is another way: it has to be proven by itself.
         self.fields["channel"].disabled = self.instance.pk is not None
 
@@ -83,8 +87,8 @@ class MethodInline(LabelledInline[ContactMethod, Contact]):
     extra = 1
     verbose_name = "way to reach them"
     verbose_name_plural = "ways to reach them"
-    fields = ("position", "channel", "address", "secret_url", "provider", "is_active", "proven", "failing")
-    readonly_fields = ("proven", "failing")
+    fields = ("position", "channel", "address", "secret_url", "provider", "is_active", "works")
+    readonly_fields = ("works",)
     ordering = ("position", "pk")
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
@@ -96,18 +100,21 @@ class MethodInline(LabelledInline[ContactMethod, Contact]):
                     (provider.pk, f"{provider} ({provider.get_channel_display()})")
                     for provider in Provider.objects.order_by("channel", "name")
                 ]
-            field.choices = [("", "the channel's first"), *request.belay_providers]
+            field.choices = [("", "the first"), *request.belay_providers]
         return field
 
-    @admin.display(description="known to work since", empty_value="not proven")
-    def proven(self, method: Any) -> Any:
-        """Return when the method was proven."""
-        return method.proven_at
+    @admin.display(description="works")
+    def works(self, method: Any) -> str:
+        """Return since when a way is known to work, or to fail."""
+        if method.pk is None:
+            return "–"
+        if method.failing_since is not None:
+            return f"failing since {_day(method.failing_since)}"
+        return f"since {_day(method.proven_at)}" if method.proven_at is not None else "not proven"
 
-    @admin.display(description="failing since", empty_value="–")
-    def failing(self, method: Any) -> Any:
-        """Return since when the method fails."""
-        return method.failing_since
+
+def _day(at: dt.datetime) -> str:
+    return format_date(timezone.localtime(at), "j M Y")
 
 
 def save_methods(request: HttpRequest, formset: Any) -> None:

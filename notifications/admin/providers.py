@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
@@ -13,6 +14,7 @@ from accounts.models import User
 from core.admin import BelayAdmin, instant_text, put_refusal
 from core.db import database_now
 from core.errors import Refused
+from core.panels import register_panel
 from notifications.admin.contacts import ESCALATION
 from notifications.admin.methods import secret_input
 from notifications.models import Channel, Provider
@@ -31,7 +33,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         max_length=2000,
         help_text="An Apprise URL with {to} where the contact's address goes, such as "
         "twilio://SID:token@+15551234567/{to}, tgram://bottoken/{to} or ntfys://token@ntfy.example.com/{to}. It is "
-        "stored encrypted and never shown again.",
+        "stored encrypted and never shown again; empty leaves it as it is.",
     )
     channel = forms.ChoiceField(choices=_CHANNELS)
 
@@ -42,6 +44,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["url"].widget = secret_input(kept=bool(self.instance.pk))
+        self.fields["url"].widget.attrs["class"] = "vLargeTextField"
 
     def clean(self) -> dict[str, Any] | None:
         """Check the URL as the operation does, which has the last word."""
@@ -57,6 +60,13 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
             except Refused as refused:
                 put_refusal(self, refused)
         return cleaned
+
+
+def _test_panel(provider: Provider) -> str:
+    return render_to_string("admin/belay/provider_test.html", {"provider": provider})
+
+
+register_panel("notifications.provider", "Test", _test_panel)
 
 
 @admin.register(Provider)

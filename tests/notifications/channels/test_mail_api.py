@@ -142,6 +142,18 @@ def test_a_provider_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch)
         environment.mail_provider()
 
 
+@pytest.mark.parametrize("text", ["[1]", "{", f'"{SECRET}"'])
+def test_credentials_that_are_none_are_refused_without_being_quoted(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMAIL", text)
+
+    with pytest.raises(environment.ConfigurationError, match="POSTMARK_SERVER_TOKEN") as refused:
+        environment.mail_credentials()
+
+    assert SECRET not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", environment.MAIL_PROVIDERS)
 def test_every_provider_named_sends_by_requests(name: str) -> None:
     from anymail.backends.base_requests import AnymailRequestsBackend
