@@ -79,8 +79,8 @@ ENTRIES = Transfer(
     columns=entries.NAMES,
     notes=(
         (
-            "A line is about one contact on one list; a list that is not there yet is added. Nobody is taken off a list "
-            "by being left out."
+            "A line is about one contact on one list; a list that is not there yet is added. Nobody is taken off "
+            "a list by being left out."
         ),
         "Where several contacts have one name, their number stands behind it: Duty #12.",
     ),
