@@ -17,7 +17,11 @@ def test_all_dead_letters_of_somebody_are_tried_again_at_once(
     live: Live, page: Page, sign_in: Callable[..., None], axe: Callable[[Any], None]
 ) -> None:
     house = build_house(tag=uuid.uuid4().hex[:6], with_path=False)
-    rows = [queued("gone@example.org", kind="ticket.replied", user_id=house.agent.pk) for _ in range(2)]
+    ticket = house.open()
+    rows = [
+        queued("gone@example.org", kind="ticket.replied", user_id=house.agent.pk, ticket_id=ticket.pk)
+        for _ in range(2)
+    ]
     Notification.objects.filter(pk__in=[row.pk for row in rows]).update(
         state="dead", dead_at=database_now(), handled_at=database_now(), answer="550 no such user"
     )
