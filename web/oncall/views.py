@@ -66,7 +66,7 @@ def schedule(request: SignedIn, pk: int) -> HttpResponse:
         "coming": month.coming(now),
         "standing": standing_of(roster, now),
         "gaps": holes[:MOST_GAPS],
-        "more_gaps": max(0, len(holes) - MOST_GAPS),
+        "more_gaps": holes[MOST_GAPS:],
         "feed": address_of(request, row),
         "leads": request.user.may(Verb.LEAD),
         "me": people().filter(user=request.user).values_list("pk", flat=True).first(),
