@@ -116,11 +116,11 @@ def own_shifts(rosters: Iterable[Roster], user_id: int, now: dt.datetime) -> lis
         mine = {pk for pk, person in roster.people.items() if person.user_id == user_id}
         if not mine:
             continue
-        spans = on_call(roster.schedule, now - BEYOND, now + AHEAD)
+        spans = on_call(roster.schedule, now - BEYOND, now + AHEAD + BEYOND)
         found += [
             Shift(roster, begin, end, begin <= now)
             for contact_id, begin, end in shifts_of(spans)
-            if contact_id in mine and end > now
+            if contact_id in mine and end > now and begin < now + AHEAD
         ]
     return sorted(found, key=lambda shift: (shift.begin, shift.roster.name))[:MOST_SHIFTS]
 
@@ -240,7 +240,7 @@ def _segments(
                 # Where there is room for it: on the day it begins or the first full one, and anew in each row. Of a
                 # short gap the pattern says enough.
                 (new_row or not comes_on or 2 * (opens - slot.begin) < DAY)
-                and not (slot.is_gap and hours < _READABLE),
+                and not (slot.is_gap and hours < 2 * _READABLE),
                 2 * (slot.end - closes) >= DAY and hours >= _READABLE,
             )
         )

@@ -30,7 +30,7 @@ _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 def overview(request: SignedIn) -> HttpResponse:
     """Show who is on call now and who comes next, per tier, and one's own next shifts."""
     now = arrive(request)
-    rosters = load_rosters(now - BEYOND, now + AHEAD)
+    rosters = load_rosters(now - BEYOND, now + AHEAD + BEYOND)
     standings = [standing_of(roster, now) for roster in rosters]
     context = {
         "now": now,
