@@ -26,7 +26,7 @@ from web.doors import back_to
 from web.shell import SignedIn, may
 
 BACK, AHEAD = dt.timedelta(days=30), dt.timedelta(days=180)
-# Shifts that began before the range are followed to where they began, so that what they are called stays the same.
+# Shifts are followed to where they begin and end, so that each is the same one from day to day.
 BEYOND = dt.timedelta(days=70)
 REFRESH = dt.timedelta(hours=1)
 _signer = Signer(salt="belay.oncall.feed", sep=".")
@@ -101,7 +101,7 @@ def _calendar(row: CalendarFeed, today: dt.datetime) -> bytes:
     calendar.add("x-wr-calname", name)
     calendar.add("refresh-interval", REFRESH, parameters={"VALUE": "DURATION"})
     begin, end = today - BACK, today + AHEAD
-    rosters = load_rosters(begin - BEYOND, end, None if schedule is None else [schedule.pk])
+    rosters = load_rosters(begin - BEYOND, end + BEYOND, None if schedule is None else [schedule.pk])
     for roster in rosters:
         for event in _events(roster, None if schedule is not None else row.user_id, begin, end, today):
             calendar.add_component(event)
@@ -115,9 +115,14 @@ def _events(
     first = begin - BEYOND
     host = urlsplit(settings.BELAY_URL).hostname or "belay"
     events = []
-    for contact_id, starts, ends in shifts_of(on_call(roster.schedule, first, end)):
+    for contact_id, starts, ends in shifts_of(on_call(roster.schedule, first, end + BEYOND)):
         person = roster.people.get(contact_id)
-        if ends <= begin or person is None or (user_id is not None and person.user_id != user_id):
+        if (
+            ends <= begin
+            or starts >= end
+            or person is None
+            or (user_id is not None and person.user_id != user_id)
+        ):
             continue
         event = Event()
         # One that began before anybody looks is always the same one.

@@ -17,9 +17,11 @@ DAY = dt.timedelta(days=1)
 # How far beyond what is shown shifts are followed, so that one says when it really begins and ends.
 BEYOND = dt.timedelta(days=35)
 # Of gaps and shifts, as many as anybody reads.
-MOST_GAPS = 40
+MOST_GAPS = 8
 MOST_SHIFTS = 6
 _TONES = 4
+# Of 24: where a name can be read.
+_READABLE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,11 @@ def own_shifts(rosters: Iterable[Roster], user_id: int, now: dt.datetime) -> lis
         mine = {pk for pk, person in roster.people.items() if person.user_id == user_id}
         if not mine:
             continue
-        spans = on_call(roster.schedule, now - BEYOND, now + AHEAD)
+        spans = on_call(roster.schedule, now - BEYOND, now + AHEAD + BEYOND)
         found += [
             Shift(roster, begin, end, begin <= now)
             for contact_id, begin, end in shifts_of(spans)
-            if contact_id in mine and end > now
+            if contact_id in mine and end > now and begin < now + AHEAD
         ]
     return sorted(found, key=lambda shift: (shift.begin, shift.roster.name))[:MOST_SHIFTS]
 
@@ -135,10 +137,12 @@ class Segment:
     tone: str
     starts: str
     ends: str
-    # Whether it goes on from the day before and into the next one, and whether the name stands here.
+    # Whether it goes on into the next day and comes from the day before.
     goes_on: bool
     comes_on: bool
+    # Whether the name stands here, and may run on into the next day.
     named: bool
+    runs_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,19 +226,22 @@ def _segments(
     found = []
     for slot in slots:
         begin, end = max(slot.begin, opens), min(slot.end, closes)
-        length = (end - begin) / (closes - opens)
+        hours = max(1, round(24 * (end - begin) / (closes - opens)))
         comes_on = slot.begin < opens
         found.append(
             Segment(
                 slot,
-                max(1, round(24 * length)),
+                hours,
                 tones.get(tuple(person.id for person in slot.people), ""),
                 "" if comes_on else f"{begin.astimezone(zone):%H:%M}",
                 "" if slot.end > closes else f"{end.astimezone(zone):%H:%M}",
                 slot.end > closes,
                 comes_on,
-                # Where there is room for it: on the day it begins or the first full one, and anew in each row.
-                new_row or not comes_on or 2 * (opens - slot.begin) < DAY,
+                # Where there is room for it: on the day it begins or the first full one, and anew in each row. Of a
+                # short gap the pattern says enough.
+                (new_row or not comes_on or 2 * (opens - slot.begin) < DAY)
+                and not (slot.is_gap and hours < 2 * _READABLE),
+                2 * (slot.end - closes) >= DAY and hours >= _READABLE,
             )
         )
     return tuple(found)

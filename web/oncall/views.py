@@ -30,7 +30,7 @@ _MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 def overview(request: SignedIn) -> HttpResponse:
     """Show who is on call now and who comes next, per tier, and one's own next shifts."""
     now = arrive(request)
-    rosters = load_rosters(now - BEYOND, now + AHEAD)
+    rosters = load_rosters(now - BEYOND, now + AHEAD + BEYOND)
     standings = [standing_of(roster, now) for roster in rosters]
     context = {
         "now": now,
@@ -66,7 +66,7 @@ def schedule(request: SignedIn, pk: int) -> HttpResponse:
         "coming": month.coming(now),
         "standing": standing_of(roster, now),
         "gaps": holes[:MOST_GAPS],
-        "more_gaps": max(0, len(holes) - MOST_GAPS),
+        "more_gaps": holes[MOST_GAPS:],
         "feed": address_of(request, row),
         "leads": request.user.may(Verb.LEAD),
         "me": people().filter(user=request.user).values_list("pk", flat=True).first(),
