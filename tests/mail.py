@@ -17,6 +17,8 @@ class Mailbox:
     host: str = "127.0.0.1"
     port: int = 0
     answer: str = "250 OK"
+    # Addresses that nobody has here.
+    unknown: set[str] = field(default_factory=set)
     envelopes: list[Envelope] = field(default_factory=list)
 
     @property
@@ -24,6 +26,15 @@ class Mailbox:
         """Return the mails that were taken, in order."""
         parser = BytesParser(policy=policy.default)
         return [parser.parsebytes(envelope.content) for envelope in self.envelopes]  # type: ignore[arg-type]
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take whoever is known."""
+        if address in self.unknown:
+            return "550 5.1.1 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Take the mail, unless the test wants it refused."""

@@ -21,10 +21,11 @@ LATEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One method, and how its last message ended."""
+    """One method, how its last message ended, and whether one is on its way."""
 
     method: ContactMethod
     last: Notification | None
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,13 @@ def ways_of(contact: Contact) -> list[Way]:
     methods = list(contact.methods.select_related("provider").order_by("position", "pk"))
     rows = Notification.objects.filter(contact=contact).order_by("-pk")
     last: dict[int, Notification] = {}
+    waiting = set()
     for row in rows.only("method_id", "state", "answer", "sent_at", "dead_at")[:LATEST]:
         if row.method_id is not None and (row.sent_at or row.dead_at):
             last.setdefault(row.method_id, row)
-    return [Way(method, last.get(method.pk)) for method in methods]
+        elif row.state in (Notification.State.PENDING, Notification.State.SENDING):
+            waiting.add(row.method_id)
+    return [Way(method, last.get(method.pk), method.pk in waiting) for method in methods]
 
 
 def turns_of(contact: Contact) -> list[RotationMember]:

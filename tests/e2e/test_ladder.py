@@ -1,30 +1,21 @@
 """The main job with every real part: PostgreSQL, Valkey, workers, beat, an SMTP server and Chromium."""
 
 import datetime as dt
-import os
 import re
-import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import pytest
-from django.core.management import call_command
 from playwright.sync_api import Page, expect
 
 from core.db import database_now
 from escalation.models import Escalation, EscalationPath
 from escalation.operations import PromiseSpec, publish_path
-from helpdesk import environment
-from helpdesk.lifeline import dying_with_me
-from helpdesk.processes import processes
 from notifications.models import Notification
-from notifications.queries import last_tick
 from tests import mail
 from tests.browser_fixtures import Live
-from tests.helpers import free_port
+from tests.e2e.conftest import wait_for
 from tests.house import SEVERITIES, House, build_house, default_spec, steps_for
 from tickets.models import Category, Event, Ticket
 from tickets.verification import verify
@@ -33,55 +24,6 @@ SECOND = dt.timedelta(seconds=1)
 WAIT = 2 * SECOND
 TO_ACKNOWLEDGE = 5 * SECOND
 PUNCTUAL = 2 * SECOND
-
-
-@pytest.fixture
-def mailbox() -> Iterator[mail.Mailbox]:
-    box = mail.Mailbox()
-    controller = mail.start(box, free_port())
-    yield box
-    controller.stop()
-
-
-@pytest.fixture
-def workers(live: Live, mailbox: mail.Mailbox) -> Iterator[None]:
-    """The engine's and delivery's workers and beat, as `manage.py up` starts them; no pacemaker to cover for them."""
-    call_command("sync_ticks")
-    env = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "helpdesk.settings",
-        "BELAY_VAR": str(live.log.parent),
-        "BELAY_URL": live.url,
-        "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{live.database}",
-        "EMAIL_URL": f"smtp://{mailbox.host}:{mailbox.port}",
-    }
-    log = (live.log.parent / "workers.log").open("wb")
-    running = [
-        subprocess.Popen(
-            process.command,
-            cwd=environment.BASE_DIR,
-            env=env | process.extra,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            preexec_fn=dying_with_me(),  # noqa: PLW1509 no other thread forks meanwhile
-        )
-        for process in processes()
-        if process.name in ("engine", "delivery", "beat")
-    ]
-    for engine in ("escalation", "notifications"):
-        wait_for(f"a tick of {engine}", lambda engine=engine: last_tick(engine))
-    yield
-    for child in running:
-        child.terminate()
-    for child in running:
-        # As the supervisor does: asked first, then made to.
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait(10)
-    log.close()
-    print((live.log.parent / "workers.log").read_text(errors="replace")[-4000:])
 
 
 def quick_path(house: House) -> Category:
@@ -107,15 +49,6 @@ def quick_path(house: House) -> Category:
     )
     publish_path(path_id=None, spec=spec, actor=house.admin, now=database_now())
     return category
-
-
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = 40) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    pytest.fail(f"{what} did not happen within {seconds} s")
 
 
 def test_a_ticket_nobody_touches_climbs_to_management_and_is_acknowledged_by_link(

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.rules import Verb
 from core.errors import Refused
-from notifications.models import Contact, Weekday
+from notifications.models import Channel, Contact, Weekday
 from notifications.operations import contacts_for, move_method, save_quiet_hours, switch_method
 from notifications.queries.lists import quiet_of
 from notifications.queries.reach import languages_written, places_of, turns_of, ways_of
@@ -65,24 +65,46 @@ class QuietForm(forms.Form):
         )
 
 
+class WayForm(forms.Form):
+    """A further way to be reached."""
+
+    channel = forms.ChoiceField(
+        label="Channel", choices=Channel.choices, widget=forms.Select(attrs={"class": "in"})
+    )
+    address = forms.CharField(
+        label="Address, or a label where a secret address is given below",
+        required=False,
+        max_length=254,
+        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off"}),
+    )
+    secret_url = forms.CharField(
+        label="Secret address",
+        required=False,
+        max_length=2000,
+        help_text="A room's webhook address as the service gave it, an Apprise URL, or where a webhook is to be "
+        "posted. It is kept encrypted and never shown again.",
+        widget=forms.TextInput(attrs={"class": "in", "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
 @require_safe
 @never_cache
 @may(Verb.ACKNOWLEDGE)
 def reach(request: SignedIn) -> HttpResponse:
     """Show how the person signed in is reached."""
-    contact = _own_contact(request)
-    return _show(request, contact, QuietForm(contact=contact), arrive(request))
+    contact = own_contact(request)
+    return show(request, contact, QuietForm(contact=contact), arrive(request))
 
 
 @require_POST
 @may(Verb.ACKNOWLEDGE)
 def quiet(request: SignedIn) -> HttpResponse:
     """Set one's quiet hours, time zone and language."""
-    contact = _own_contact(request)
+    contact = own_contact(request)
     now = arrive(request)
     form = QuietForm(request.POST, contact=contact)
     if not form.is_valid():
-        return _show(request, contact, form, now, status=422)
+        return show(request, contact, form, now, status=422)
     data = form.cleaned_data
     try:
         save_quiet_hours(
@@ -96,7 +118,7 @@ def quiet(request: SignedIn) -> HttpResponse:
         )
     except Refused as error:
         form.add_error(error.field if error.field in form.fields else None, str(error))
-        return _show(request, contact, form, now, status=422)
+        return show(request, contact, form, now, status=422)
     return done(request, "Saved.", reverse("web:reach"))
 
 
@@ -130,9 +152,17 @@ def switch(request: SignedIn, pk: int) -> HttpResponse:
     )
 
 
-def _show(
-    request: SignedIn, contact: Contact, form: QuietForm, now: dt.datetime, status: int = 200
+def show(
+    request: SignedIn,
+    contact: Contact,
+    form: QuietForm,
+    now: dt.datetime,
+    *,
+    status: int = 200,
+    way_form: WayForm | None = None,
+    **extra: Any,
 ) -> HttpResponse:
+    """Show the page of one's own contact with these forms."""
     turns, ways = turns_of(contact), ways_of(contact)
     context = {
         "contact": contact,
@@ -140,16 +170,18 @@ def _show(
         # The last one that is on stays on.
         "lone": sum(way.method.is_active for way in ways) == 1,
         "form": form,
+        "way_form": way_form or WayForm(),
+        "waiting": any(way.waiting for way in ways),
         "turns": turns,
         "places": places_of(contact, request.user, turns),
         "quiet_now": quiet_of(contact, now),
         "now": now,
         "section": "reach",
     }
-    return render(request, "me/reach.html", context, status=status)
+    return render(request, "me/reach.html", context | extra, status=status)
 
 
-def _own_contact(request: SignedIn) -> Contact:
+def own_contact(request: SignedIn) -> Contact:
     """Return the contact of the person signed in, made when there is none."""
     return contacts_for([request.user])[request.user.pk]
 

@@ -239,3 +239,64 @@ def test_a_room_has_no_owner_but_leads(house: House) -> None:
     with pytest.raises(NotAllowed):
         quiet(room, house.agent)
     assert quiet(room, house.lead).quiet_from == dt.time(22)
+
+
+# --- adding, testing, taking away ----------------------------------------------------------------------------------
+
+
+def test_one_adds_a_way_for_oneself_and_what_will_not_do_is_said_beside_its_field(
+    house: House, signed_in_as: As, contact: Contact
+) -> None:
+    client = signed_in_as(house.second)
+
+    bad = client.post("/me/reach/methods/add/", {"channel": "sms", "address": "12"})
+    good = client.post("/me/reach/methods/add/", {"channel": "email", "address": "aisha@home.example"})
+
+    assert (
+        bad.status_code,
+        "No provider carries SMS yet" in text_of(bad) or "is no phone number" in text_of(bad),
+    ) == (
+        422,
+        True,
+    )
+    assert good.status_code == 302
+    assert order_of(contact) == ["email", "sms", "email"]
+
+
+def test_a_webhooks_signing_key_is_shown_once_and_its_address_never(
+    house: House, signed_in_as: As, contact: Contact
+) -> None:
+    client = signed_in_as(house.second)
+    values = {"channel": "webhook", "address": "pager", "secret_url": "https://hooks.example.org/x/s3cret"}
+
+    answer = client.post("/me/reach/methods/add/", values)
+    later = text_of(client.get("/me/reach/"))
+
+    assert (answer.status_code, text_of(answer).count("whsec_")) == (200, 1)
+    assert "pager (hooks.example.org)" in later
+    assert "whsec_" not in later
+    assert "s3cret" not in later + text_of(answer)
+
+
+def test_a_test_goes_through_the_outbox_to_ones_own_way_only(
+    house: House, signed_in_as: As, contact: Contact
+) -> None:
+    mine, client = method(contact, "email"), signed_in_as(house.second)
+
+    client.post(f"/me/reach/methods/{mine.pk}/test/")
+    page = text_of(client.get("/me/reach/"))
+    stranger = signed_in_as(house.lead).post(f"/me/reach/methods/{mine.pk}/test/")
+
+    row = Notification.objects.get(kind="notifications.test")
+    assert (row.method, row.state) == (mine, "pending")
+    assert "a message is on its way" in page
+    assert stranger.status_code == 404
+
+
+def test_the_last_way_that_is_on_is_not_taken_away(house: House, signed_in_as: As, contact: Contact) -> None:
+    client = signed_in_as(house.second)
+
+    client.post(f"/me/reach/methods/{method(contact, 'sms').pk}/remove/")
+    client.post(f"/me/reach/methods/{method(contact, 'email').pk}/remove/")
+
+    assert order_of(contact) == ["email"]
