@@ -159,7 +159,7 @@ def test_round_after_round_by_every_channel_until_somebody_acknowledges_by_link(
     told = list(Notification.objects.filter(ticket=ticket, round=1).order_by("pk"))
     begun = {row.contact_id: row.created_at for row in reversed(told)}
     gaps = [begun[two.pk] - begun[one.pk] for one, two in ((ann, ben), (ben, cleo), (cleo, dora))]
-    assert all(WAIT <= gap < WAIT + 2 * SECOND for gap in gaps), gaps
+    assert all(abs(gap - WAIT) < SECOND for gap in gaps), gaps
     # known to fail: the second round begins with what worked
     assert again.channel == Channel.WEBHOOK
 
