@@ -9,7 +9,6 @@ from core.stretches import Stretch, between, common, interval, moment
 from escalation.rules.lint import DutyFacts
 from notifications.models import Contact, ContactListEntry
 from notifications.queries.oncall import AHEAD, Roster, load_rosters
-from notifications.rules.oncall import gaps
 
 _When = ContactListEntry.Hours
 
@@ -42,7 +41,7 @@ def duties_on(entries: Iterable[ContactListEntry], now: dt.datetime) -> dict[int
 
 
 def _facts(row: ContactListEntry, roster: Roster, hours: Hours | None, now: dt.datetime) -> DutyFacts:
-    holes = list(_minded(gaps(roster.schedule, now, now + AHEAD), row, hours, now))
+    holes = list(_minded(roster.gaps(now, now + AHEAD), row, hours, now))
     running = holes[0][1] if holes and holes[0][0] == now and holes[0][1] < now + AHEAD else None
     members = {pk for one in roster.schedule.rotations for group in one.groups for pk in group}
     schedule = row.contact.schedule

@@ -6,7 +6,9 @@ from typing import Any
 
 from escalation import kinds as ladder
 from notifications import receivers
+from notifications.operations.trials import TEST
 from notifications.rendering import DIGEST
+from notifications.watching import NEWS, ROUND_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,9 @@ KINDS: Mapping[str, Words] = {
     ladder.TELL_QUESTION_ANSWER: Words("Answer about a handoff", "Your question was answered"),
     ladder.TELL_INCIDENT_UPDATE: Words("Update of an incident", "News of the incident"),
     ladder.TELL_SET_ASIDE: Words("Ticket that fails", "Belay can’t work on this ticket by itself"),
+    TEST: Words("Test of a way", "A test of how you are reached"),
+    NEWS: Words("News to a follower", "News of a ticket that you follow"),
+    ROUND_UP: Words("Round-up to a follower", "News of several tickets that you follow"),
     DIGEST: Words("Digest of repetitions", "Several tickets are waiting"),
 }
 _OWNER = {

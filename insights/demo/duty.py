@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from accounts.models import Team
+from calendars.models import Calendar
 from insights.demo import organisation as org
 from notifications.models import Contact, OnCallSchedule
 from notifications.operations import Turns, add_override, add_time_off, create_schedule, save_rotation
@@ -30,6 +31,8 @@ class DutyPlan:
     handoff: int
     people: tuple[str, ...]
     windows: tuple[Window, ...] = ()
+    # The calendar that is to be covered; always, where there is none.
+    covers: str = ""
 
 
 def _window(first: int, last: int, *days: int) -> Window:
@@ -49,6 +52,7 @@ PLANS = (
         7,
         (_at("agent"), _at("joris.bakker"), _at("nadia.haddad"), _at("kwame.boateng"), _at("eva.lindqvist")),
         (_window(7, 20, 0, 1, 2, 3, 4), _window(8, 18, 5), _window(9, 17, 6)),
+        covers="Service hours",
     ),
     DutyPlan(
         NETWORK,
@@ -79,7 +83,11 @@ PLANS = (
 
 
 def build_duty(
-    *, teams: Mapping[str, Team], contacts: Mapping[str, Contact], now: dt.datetime
+    *,
+    teams: Mapping[str, Team],
+    contacts: Mapping[str, Contact],
+    calendars: Mapping[str, int],
+    now: dt.datetime,
 ) -> dict[str, Contact]:
     """Build the schedules through the operations; return “whoever is on call” of each by its name."""
     zone = ZoneInfo(ZONE)
@@ -87,7 +95,12 @@ def build_duty(
     roles = {}
     for plan in PLANS:
         row = create_schedule(
-            name=plan.name, time_zone=ZONE, team=teams[plan.team], description=plan.description, actor=None
+            name=plan.name,
+            time_zone=ZONE,
+            team=teams[plan.team],
+            description=plan.description,
+            covers=Calendar.objects.get(pk=calendars[plan.covers]) if plan.covers else None,
+            actor=None,
         )
         save_rotation(
             schedule=row,

@@ -144,7 +144,7 @@ def _build_contacts(house: House) -> None:
         )
         for team in org.TEAMS
     }
-    on_call = build_duty(teams=house.teams, contacts=contacts, now=house.now)
+    on_call = build_duty(teams=house.teams, contacts=contacts, calendars=house.calendars, now=house.now)
     rooms: dict[str, Contact] = {}
     for plan in paths.LISTS:
         hours = house.calendars[plan.calendar] if plan.calendar else None

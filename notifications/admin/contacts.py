@@ -237,7 +237,7 @@ class EntryForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ContactListEntry
         fields = ("position", "contact", "when_to_reach_out", "severities", "hours", "from_round")
-        widgets = {"when_to_reach_out": forms.TextInput(attrs={"size": 48})}  # noqa: RUF012
+        widgets = {"when_to_reach_out": forms.TextInput(attrs={"size": 30})}  # noqa: RUF012
 
     def has_changed(self) -> bool:
         """Take a new row that names nobody and says nothing as empty, whatever its numbers."""

@@ -104,6 +104,9 @@ class Migration(migrations.Migration):
                 ("note", models.CharField(blank=True, max_length=300)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
+            options={
+                "verbose_name": "on-call override",
+            },
         ),
         migrations.CreateModel(
             name="OnCallSchedule",
@@ -132,6 +135,18 @@ class Migration(migrations.Migration):
                         help_text="Handoffs fall on this wall clock, summer and winter.",
                         max_length=64,
                         validators=[accounts.models.check_time_zone],
+                    ),
+                ),
+                (
+                    "covers",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="When somebody has to be on call: outside of them nobody is no gap. Empty: at every moment.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="calendars.calendar",
+                        verbose_name="hours to cover",
                     ),
                 ),
                 ("is_active", models.BooleanField(default=True, verbose_name="active")),

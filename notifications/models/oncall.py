@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.models import Team, Tier, check_time_zone
+from calendars.models import Calendar
 
 
 class Weekday(models.IntegerChoices):
@@ -40,6 +41,15 @@ class OnCallSchedule(models.Model):
         default="UTC",
         validators=[check_time_zone],
         help_text="Handoffs fall on this wall clock, summer and winter.",
+    )
+    covers = models.ForeignKey(
+        Calendar,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name="hours to cover",
+        help_text="When somebody has to be on call: outside of them nobody is no gap. Empty: at every moment.",
     )
     is_active = models.BooleanField("active", default=True)
 
@@ -164,6 +174,7 @@ class OnCallOverride(models.Model):
     )
 
     class Meta:
+        verbose_name = "on-call override"
         indexes = (models.Index(fields=["schedule", "ends_at"], name="override_by_end"),)
         constraints = (
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="override_ends_after_start"),

@@ -14,6 +14,7 @@ from django.db import transaction
 from accounts.models import Team, User, check_time_zone
 from accounts.operations import permit
 from accounts.rules import Verb
+from calendars.models import Calendar
 from core.errors import NotAllowed, Refused
 from notifications.models import (
     CalendarFeed,
@@ -60,12 +61,18 @@ def create_schedule(
     team: Team | None = None,
     tier: int | None = None,
     description: str = "",
+    covers: Calendar | None = None,
 ) -> OnCallSchedule:
     """Create a schedule on which nobody is on call yet. Raises NotAllowed, Refused."""
     permit(actor, Verb.LEAD)
     _check_schedule(name, time_zone, None)
     return OnCallSchedule.objects.create(
-        name=name.strip(), time_zone=time_zone, team=team, tier=tier, description=description.strip()
+        name=name.strip(),
+        time_zone=time_zone,
+        team=team,
+        tier=tier,
+        description=description.strip(),
+        covers=covers,
     )
 
 
@@ -78,6 +85,7 @@ def change_schedule(
     team: Team | None = None,
     tier: int | None = None,
     description: str = "",
+    covers: Calendar | None = None,
     is_active: bool = True,
 ) -> OnCallSchedule:
     """Write a schedule anew; in another zone its rotations hand over at the same times on that wall clock.
@@ -88,6 +96,7 @@ def change_schedule(
     _check_schedule(name, time_zone, schedule)
     schedule.name, schedule.time_zone, schedule.team = name.strip(), time_zone, team
     schedule.tier, schedule.description, schedule.is_active = tier, description.strip(), is_active
+    schedule.covers = covers
     schedule.save()
     return schedule
 

@@ -2,15 +2,17 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from calendars.rules import Hours, open_intervals, parse
+from core.stretches import Stretch, common
 from notifications.models import OnCallOverride, OnCallSchedule
-from notifications.rules.oncall import Away, Override, Schedule, Span, on_call, on_call_at
+from notifications.rules.oncall import Away, Override, Schedule, Span, gaps, on_call, on_call_at
 from notifications.rules.rotation import Rotation, Window
 
 # How far ahead somebody who comes next is looked for, and gaps are reported.
@@ -47,6 +49,9 @@ _LOAD = f"SELECT {_DECIDING} FROM notifications_oncallschedule s WHERE s.id = AN
 # The same for pages: with what it is called, where it belongs, and everybody who may turn up in it.
 _ROSTERS = f"""
 SELECT {_DECIDING}, s.name, coalesce(s.tier, t.tier), (
+    SELECT v.hours FROM calendars_calendar k JOIN calendars_calendarversion v ON v.id = k.current_id
+    WHERE k.id = s.covers_id
+), (
     SELECT jsonb_agg(jsonb_build_array(
         c.id, c.name, c.user_id, c.is_active AND coalesce(u.is_active, true),
         EXISTS (SELECT FROM notifications_contactmethod m WHERE m.contact_id = c.id AND m.is_active)
@@ -85,6 +90,18 @@ class Roster:
     zone: ZoneInfo
     schedule: Schedule[int]
     people: Mapping[int, Person]
+    # When somebody has to be on call; None: always.
+    covers: Hours | None = None
+
+    def gaps(self, begin: dt.datetime, end: dt.datetime) -> tuple[Stretch, ...]:
+        """Return exactly when nobody is on call within [begin, end), though somebody has to be."""
+        return tuple(self.minded(gaps(self.schedule, begin, end)))
+
+    def minded(self, stretches: Sequence[Stretch]) -> Iterable[Stretch]:
+        """Return what of some stretches, in order, lies in the hours that are to be covered."""
+        if self.covers is None or not stretches:
+            return stretches
+        return common(stretches, open_intervals(self.covers, stretches[0][0], stretches[-1][1]))
 
     def named(self, contact_ids: Iterable[int]) -> tuple[Person, ...]:
         """Return people by their ids, in order; one who has gone since is left out."""
@@ -134,8 +151,9 @@ def load_rosters(
             ZoneInfo(row[1]),
             _schedule(*row[1:6]),
             {one[0]: Person(*one) for one in _parsed(people)},
+            parse(json.loads(hours)) if hours is not None else None,
         )
-        for *row, name, tier, people in rows
+        for *row, name, tier, hours, people in rows
     ]
 
 

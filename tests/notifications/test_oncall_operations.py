@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from calendars.operations import publish_calendar
+from calendars.rules import parse
 from core.errors import NotAllowed, Refused
 from notifications.models import Contact, OnCallOverride, OnCallSchedule, TimeOff
 from notifications.operations import (
@@ -22,7 +24,7 @@ from notifications.operations import (
     renew_feed,
     save_rotation,
 )
-from notifications.queries.oncall import load_schedules, on_call_now, people_on_call
+from notifications.queries.oncall import load_rosters, load_schedules, on_call_now, people_on_call
 from notifications.rules import oncall as rules
 from notifications.rules.oncall import Away, Override, on_call
 from notifications.rules.rotation import Rotation, Window
@@ -249,3 +251,36 @@ def test_a_feed_is_made_once_and_renewed_by_its_owner_alone(house: House, schedu
     with pytest.raises(NotAllowed):
         renew_feed(feed=mine, actor=house.second)
     assert renew_feed(feed=mine, actor=house.agent).nonce != nonce
+
+
+def test_outside_of_the_hours_to_cover_nobody_is_no_gap(
+    house: House, schedule: OnCallSchedule, people: list[Contact]
+) -> None:
+    # Given Piet from seven to twelve on weekdays, where nine to five is to be covered
+    week = {day: [["09:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
+    office = publish_calendar(
+        calendar_id=None,
+        name="Office",
+        hours=parse({"tz": "Europe/Berlin", "week": week}),
+        actor_name="Ada",
+        now=NOW,
+    ).calendar
+    mornings = Window(dt.time(7), dt.time(12), frozenset(range(5)))
+    save_rotation(schedule=schedule, turns=turns((people[0],), windows=(mornings,)), actor=None)
+    change_schedule(
+        schedule=schedule, name="Desk", time_zone="Europe/Berlin", covers=office, actor=house.lead
+    )
+
+    # When: from Friday at noon on, over the change of the clocks, until Monday evening
+    friday = dt.datetime(2026, 3, 27, 12, tzinfo=BERLIN)
+    (roster,) = load_rosters(friday, friday + 4 * DAY, [schedule.pk])
+    found = [
+        (begin.astimezone(BERLIN), end.astimezone(BERLIN))
+        for begin, end in roster.gaps(friday, friday + 4 * DAY)
+    ]
+
+    # Then
+    def wall(day: int, hour: int) -> dt.datetime:
+        return dt.datetime(2026, 3, day, hour, tzinfo=BERLIN)
+
+    assert found == [(wall(27, 12), wall(27, 17)), (wall(30, 12), wall(30, 17))]

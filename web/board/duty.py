@@ -10,6 +10,8 @@ from notifications.rules.oncall import Span
 from web.board.model import OnCall, TeamLoad
 from web.board.statements import told_first
 
+_INSTANT = dt.timedelta(seconds=1)
+
 
 def read_on_call(teams: Sequence[TeamLoad], now: dt.datetime) -> tuple[OnCall, ...]:
     """Return who is on call per tier, management first, in two queries.
@@ -39,7 +41,7 @@ def _on_duty(roster: Roster, now: dt.datetime) -> OnCall:
         then=then,
         until=current.end if following is not None else None,
         schedule_id=roster.id,
-        is_gap=current.is_gap,
+        is_gap=current.is_gap and any(roster.minded([(now, now + _INSTANT)])),
     )
 
 

@@ -9,6 +9,7 @@ from django import forms
 from accounts.admin import TimeZoneInput
 from accounts.models import Team, Tier, User
 from accounts.rules import Verb
+from calendars.models import Calendar
 from calendars.rules import instant_of
 from notifications.models import Contact, OnCallOverride, OnCallSchedule, Rotation, Weekday
 from notifications.rules.rotation import Window
@@ -132,6 +133,13 @@ class ScheduleForm(forms.Form):
         required=False,
         help_text="Where the board shows it.",
     )
+    covers = forms.ModelChoiceField(
+        Calendar.objects.order_by("name"),
+        label="Hours to cover",
+        required=False,
+        empty_label="Every moment",
+        help_text="Outside of them nobody on call is no gap.",
+    )
     time_zone = forms.CharField(
         label="Time zone",
         widget=TimeZoneInput,
@@ -147,7 +155,7 @@ class EditScheduleForm(ScheduleForm):
     @classmethod
     def of(cls, schedule: OnCallSchedule) -> "EditScheduleForm":
         """Return the form as the schedule is."""
-        names = ("name", "description", "team", "tier", "time_zone", "is_active")
+        names = ("name", "description", "team", "tier", "covers", "time_zone", "is_active")
         return cls(initial={name: getattr(schedule, name) for name in names})
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,7 @@ from accounts.models import Tier
 from accounts.rules import initials_of
 from calendars.rules import instant_of
 from notifications.queries.oncall import AHEAD, Person, Roster, now_and_then
-from notifications.rules.oncall import Schedule, Span, gaps, on_call, shifts_of
+from notifications.rules.oncall import Schedule, Span, on_call, shifts_of
 
 DAY = dt.timedelta(days=1)
 # How far beyond what is shown shifts are followed, so that one says when it really begins and ends.
@@ -33,14 +33,21 @@ class Slot:
     people: tuple[Person, ...]
     begins: bool = True
     ends: bool = True
+    # Whether any of it has to be covered.
+    minded: bool = True
 
     @property
     def is_gap(self) -> bool:
-        return not self.people
+        return not self.people and self.minded
+
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether nobody is on call, and nobody has to be."""
+        return not self.people and not self.minded
 
     @property
     def names(self) -> str:
-        return " and ".join(person.name for person in self.people) or "Nobody"
+        return " and ".join(person.name for person in self.people) or ("Nobody" if self.minded else "Closed")
 
     @property
     def initials(self) -> str:
@@ -84,17 +91,22 @@ class Shift:
 def slot_of(roster: Roster, span: Span[int], within: tuple[dt.datetime, dt.datetime] | None = None) -> Slot:
     """Return a span with its people; `within` is how far was looked."""
     first, last = within or (None, None)
-    return Slot(span.begin, span.end, roster.named(span.people), span.begin != first, span.end != last)
+    minded = bool(span.people) or any(roster.minded([(span.begin, span.end)]))
+    return Slot(
+        span.begin, span.end, roster.named(span.people), span.begin != first, span.end != last, minded
+    )
 
 
 def standing_of(roster: Roster, now: dt.datetime) -> Standing:
     """Return how a schedule stands."""
     current, following = now_and_then(roster.schedule, now)
     horizon = (now, now + AHEAD)
-    gap = next(iter(gaps(roster.schedule, *horizon)), None)
+    gap = next(iter(roster.gaps(*horizon)), None)
+    # Of now, not of the whole night that the morning's first hour is a part of.
+    missed = bool(current.people) or any(roster.minded([(now, now + dt.timedelta(seconds=1))]))
     return Standing(
         roster,
-        slot_of(roster, current, horizon),
+        replace(slot_of(roster, current, horizon), minded=missed),
         slot_of(roster, following, horizon) if following is not None else None,
         gap if gap is None or gap[0] > now else None,
         bool(roster.schedule.rotations or roster.schedule.overrides),
@@ -173,8 +185,8 @@ class Month:
         return (self.first + 32 * DAY).replace(day=1)
 
     def coming(self, now: dt.datetime) -> list[Slot]:
-        """Return what of the month is not over."""
-        return [slot for slot in self.slots if slot.end > now]
+        """Return what of the month is not over, but for hours that nobody has to cover."""
+        return [slot for slot in self.slots if slot.end > now and not slot.is_closed]
 
 
 def bounds_of(first: dt.date, zone: dt.tzinfo) -> tuple[dt.datetime, dt.datetime]:
@@ -240,6 +252,7 @@ def _segments(
                 # Where there is room for it: on the day it begins or the first full one, and anew in each row. Of a
                 # short gap the pattern says enough.
                 (new_row or not comes_on or 2 * (opens - slot.begin) < DAY)
+                and not slot.is_closed
                 and not (slot.is_gap and hours < 2 * _READABLE),
                 2 * (slot.end - closes) >= DAY and hours >= _READABLE,
             )

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_safe
 from accounts.rules import Verb
 from notifications.models import OnCallOverride, OnCallSchedule, Rotation, TimeOff
 from notifications.queries.oncall import AHEAD, Roster, load_rosters
-from notifications.rules.oncall import gaps
 from web.oncall import words
 from web.oncall.feeds import address_of
 from web.oncall.forms import people
@@ -55,7 +54,7 @@ def schedule(request: SignedIn, pk: int) -> HttpResponse:
     first = _asked_month(request.GET.get("month", "")) or _month_of(now, row)
     begin, end = bounds_of(first, words.zone_of(row))
     roster = load_rosters(min(begin, now) - BEYOND, max(end, now + AHEAD) + BEYOND, [pk])[0]
-    holes = gaps(roster.schedule, now, now + AHEAD)
+    holes = roster.gaps(now, now + AHEAD)
     month = lay_out(roster, first, now)
     context = {
         "now": now,
