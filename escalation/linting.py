@@ -177,7 +177,10 @@ def _fallback(contact: Contact, methods: Sequence[ContactMethod]) -> FallbackFac
         name=contact.name,
         is_person=contact.kind == Contact.Kind.PERSON,
         proven_methods=sum(
-            method.proven_at is not None and method.failing_since is None for method in methods
+            method.proven_at is not None and method.failing_since is None
+            for method in methods
+            # The bell is heard by those who look at it.
+            if method.channel != Channel.APP
         ),
         person=str(contact.pk),
         unreachable=unreachable,
