@@ -174,7 +174,7 @@ class ContactAdmin(TransferPages, BelayAdmin):
             lead = contact.team.lead if contact.team else None
             return f"the lead of {contact.team}: {lead}" if lead else f"{contact.team} has no lead"
         if contact.kind == Contact.Kind.ON_CALL:
-            return f"whoever is on call: {contact.schedule}"
+            return f"whoever is on call on {contact.schedule}"
         ways = sorted((m for m in contact.methods.all() if m.is_active), key=lambda m: (m.position, m.pk))
         return ", ".join(str(way) for way in ways) or "nothing"
 

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import re
 import sys
+from email.charset import CHARSETS
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -109,7 +110,11 @@ def prepare() -> tuple[Any, Any]:
     # It logs what it sends, and to which address.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     manager: Any = NotificationManager
+    # One of its plugins changes how the standard library encodes headers, everywhere.
+    encodings = dict(CHARSETS)
     manager().schemas()
+    CHARSETS.clear()
+    CHARSETS.update(encodings)
     asset = AppriseAsset(
         storage_mode="memory", http_redirects=False, allow_templates=False, app_id="Belay", app_desc="Belay"
     )

@@ -10,7 +10,7 @@ from django.core import mail
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.channels import Envelope
+from notifications.channels import Envelope, services
 from notifications.channels.email import send_email
 from notifications.channels.mime import address, write_mail
 from notifications.letters import one_line
@@ -91,3 +91,10 @@ def test_a_backend_that_is_not_smtp_gets_the_same_mail(settings: Any) -> None:
     message = read(sent.message().as_bytes(linesep="\r\n"))
     assert (message["Subject"], message["To"], message["Message-ID"]) == ("Grüße", "ann@example.org", "<k@x>")
     assert body(message, "html") == "<p>Zeile</p>"
+
+
+def test_headers_are_written_alike_whatever_libraries_have_been_loaded() -> None:
+    """Apprise's plugin for mail changes the standard library's encodings, for everybody."""
+    services.prepare()
+
+    assert address("Bürö <b@example.org>") == "=?utf-8?b?QsO8csO2?= <b@example.org>"

@@ -98,7 +98,7 @@ def test_the_admin_makes_a_contact_of_a_schedule(house: House, duty: Contact, si
         "methods-INITIAL_FORMS": 0,
     }
     answer = client.post("/admin/notifications/contact/add/", form)
-    assert "Choose the schedule whose people are told." in text_of(answer)
+    assert "Choose the schedule on which whoever is on call is told." in text_of(answer)
     answer = client.post("/admin/notifications/contact/add/", {**form, "schedule": duty.schedule_id})
     assert answer.status_code == 302
     assert Contact.objects.get(name="Second").schedule_id == duty.schedule_id
