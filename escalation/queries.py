@@ -9,13 +9,11 @@ from django.conf import settings
 from django.core import signing
 from django.db.models import BigIntegerField
 
-from accounts.models import Team, Tier, User
+from accounts.models import Team, Tier
 from calendars.queries import hours_of, hours_of_many
 from core.statements import Statement, blank
 from escalation.models import Clock, Escalation, EscalationRequest, Standing
 from escalation.models.clocks import LIVE
-from escalation.operations.people import may_acknowledge_many
-from escalation.operations.state import State
 from escalation.paths import path_rule, path_rules
 from escalation.rules.clocks import share_used, used_until
 from escalation.rules.paths import PathRule
@@ -249,12 +247,6 @@ def escalations_of(ticket: Ticket) -> list[Escalation]:
     )
 
 
-def may_acknowledge(user: User, ticket: Ticket) -> bool:
-    """Tell whether `user` may acknowledge the current step of a ticket."""
-    state = _bare_state(ticket)
-    return state is not None and ticket.is_open and bool(may_acknowledge_many([state], user))
-
-
 def acknowledge_url(ticket_id: int, seq: int, contact_id: int) -> str:
     """Return the signed, single-purpose link by which one contact acknowledges one seq (DESIGN 3)."""
     token = signing.dumps([ticket_id, seq, contact_id], salt=_SALT)
@@ -289,11 +281,3 @@ def follow_merge(link: AcknowledgeLink, seen_seq: int | None = None) -> Acknowle
         contact_id=link.contact_id,
         merged_from=link.ticket_id,
     )
-
-
-def _bare_state(ticket: Ticket) -> State | None:
-    standing = Standing.objects.filter(ticket=ticket).first()
-    if standing is None:
-        return None
-    current = Escalation.objects.get(ticket=ticket, seq=standing.seq)
-    return State(ticket=ticket, standing=standing, path=path_rule(standing.version_id), current=current)

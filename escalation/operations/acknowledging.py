@@ -93,7 +93,7 @@ def acknowledge(
         user = actor or (contact.user if contact is not None else None)
         if state.acknowledged:
             raise AlreadyAcknowledged(state)
-        if not _allowed(state, actor, contact):
+        if not _allowed(state, actor, contact, state.at(now)):
             raise NotAllowed(
                 f"Only {state.step.name}, its contacts or a lead acknowledge #{ticket_id}.",
                 field="actor",
@@ -166,7 +166,7 @@ def pass_on(*, ticket_id: int, seen_seq: int, contact: Contact, now: dt.datetime
             raise AlreadyAcknowledged(state)
         if contact.pk in state.standing.declined:
             return state.current
-        if not _allowed(state, None, contact):
+        if not _allowed(state, None, contact, state.at(now)):
             raise NotAllowed(
                 f"{contact} was not told of #{ticket_id} at {state.step.name}.",
                 field="contact",
@@ -193,9 +193,9 @@ def _check_open(state: State) -> None:
         )
 
 
-def _allowed(state: State, actor: User | None, contact: Contact | None) -> bool:
+def _allowed(state: State, actor: User | None, contact: Contact | None, now: dt.datetime) -> bool:
     if actor is not None:
-        return state.ticket.pk in may_acknowledge_many([state], actor)
+        return state.ticket.pk in may_acknowledge_many([state], actor, now)
     if contact is None:
         return False
     # A personal link is bound to who was told at this seq.

@@ -1,7 +1,10 @@
 """Who leads, who owns, who may acknowledge; and how Belay reaches them."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from django.db.models import Q
 
 from accounts.models import Team, User
 from accounts.queries import active_admins, members_of
@@ -10,7 +13,7 @@ from escalation.operations.groups import personal_group
 from escalation.operations.state import State
 from notifications.models import Contact, ContactListEntry, Notification
 from notifications.operations import Message, contacts_for
-from notifications.queries import methods_of
+from notifications.queries import methods_of, people_on_call
 
 
 def leads_of(states: Iterable[State]) -> dict[int, User]:
@@ -68,10 +71,11 @@ def reach_users(
     return messages
 
 
-def may_acknowledge_many(states: Sequence[State], user: User) -> set[int]:
+def may_acknowledge_many(states: Sequence[State], user: User, now: dt.datetime) -> set[int]:
     """Return the tickets whose current step `user` may acknowledge, in a constant number of queries.
 
-    Only a contact or a team member of the current step, or a lead, acknowledges (DESIGN 3).
+    Only a contact or a team member of the current step, or a lead, acknowledges (DESIGN 3); whoever is on call at
+    `now` is a contact of the steps that tell whoever is on call.
     """
     if not user.may(Verb.ACKNOWLEDGE):
         return set()
@@ -80,11 +84,7 @@ def may_acknowledge_many(states: Sequence[State], user: User) -> set[int]:
     team_of = {state.ticket.pk: state.step.team_id or state.ticket.team_id for state in states}
     members = members_of({team for team in team_of.values() if team is not None})
     lists = {list_id for state in states for list_id in state.step.list_ids}
-    on_lists = set(
-        ContactListEntry.objects.filter(contact_list_id__in=lists, contact__user=user).values_list(
-            "contact_list_id", flat=True
-        )
-    )
+    on_lists = _lists_of(user, lists, now)
     told = set(
         Notification.objects.filter(
             ticket_id__in=team_of, contact__user=user, round__isnull=False
@@ -100,6 +100,26 @@ def may_acknowledge_many(states: Sequence[State], user: User) -> set[int]:
         ):
             allowed.add(state.ticket.pk)
     return allowed
+
+
+def _lists_of(user: User, list_ids: Iterable[int], now: dt.datetime) -> set[int]:
+    """Return on which of these lists `user` stands, by name or because they are on call; two queries at most."""
+    entries = ContactListEntry.objects.filter(contact_list_id__in=list_ids).filter(
+        Q(contact__user=user) | Q(contact__schedule__isnull=False)
+    )
+    rows = list(entries.values_list("contact_list_id", "contact__schedule_id"))
+    schedules = {schedule for _, schedule in rows if schedule is not None}
+    on_call = people_on_call(schedules, now) if schedules else {}
+    mine = (
+        set(Contact.objects.filter(user=user).values_list("pk", flat=True))
+        if any(on_call.values())
+        else set()
+    )
+    return {
+        list_id
+        for list_id, schedule in rows
+        if schedule is None or mine.intersection(on_call.get(schedule, ()))
+    }
 
 
 def may_move_down(state: State, user: User) -> bool:

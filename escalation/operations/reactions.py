@@ -239,7 +239,8 @@ def _who_engages(events: Sequence[Event], states: dict[int, State]) -> set[tuple
         by_user.setdefault(user.pk, (user, []))[1].append(state)
     allowed: set[tuple[int, int]] = set()
     for pk, (user, held) in by_user.items():
-        allowed.update((ticket_id, pk) for ticket_id in may_acknowledge_many(held, user))
+        now = max(event.at for event in events)
+        allowed.update((ticket_id, pk) for ticket_id in may_acknowledge_many(held, user, now))
     return allowed
 
 

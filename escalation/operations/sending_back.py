@@ -46,7 +46,7 @@ def send_back(
         check_visible(state, actor)
         check_seen(state, seen_seq, state.at(now))
         check_open(state)
-        if not may_acknowledge_many([state], actor):
+        if not may_acknowledge_many([state], actor, state.at(now)):
             raise NotAllowed(
                 f"Only {state.step.name}, its contacts or a lead ask the sender of #{ticket_id}.",
                 field="actor",

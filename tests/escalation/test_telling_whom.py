@@ -10,13 +10,16 @@ from django.test.utils import CaptureQueriesContext
 from calendars.models import Calendar
 from calendars.operations import publish_calendar
 from calendars.rules import parse
+from core.errors import NotAllowed
 from escalation.engine import tick
 from escalation.explaining import explain_ticket
+from escalation.operations import acknowledge
 from notifications.models import Contact, ContactList, ContactListEntry, Notification, OnCallOverride
 from notifications.operations import (
     Turns,
     add_override,
     add_time_off,
+    contacts_for,
     create_contact,
     create_schedule,
     save_rotation,
@@ -120,6 +123,23 @@ def test_somebody_away_is_not_told_and_the_substitute_is(house: House) -> None:
     ticket = at_l2(house)
 
     assert told(ticket) == [(1, "ben@example.org")]
+
+
+def test_whoever_is_on_call_acknowledges_before_they_are_told_and_others_do_not(house: House) -> None:
+    # Given a step that tells Ben first, and the role of whoever is on call after him: Olaf, who is in no team of it
+    (ben,) = people("Ben")
+    olaf, ada = house.outsider, house.agent
+    contacts = contacts_for([olaf, ada])
+    on_call_list(house, [contacts[olaf.pk]])
+    ContactListEntry.objects.create(contact_list=house.lists[2], contact=ben, position=0)
+    republish(house, steps=steps_for(house, telling="in_turn"))
+    ticket = at_l2(house)
+    assert told(ticket) == [(1, "ben@example.org")]
+
+    # Then
+    with pytest.raises(NotAllowed):
+        acknowledge(ticket_id=ticket.pk, seen_seq=1, actor=ada, now=NOON + 31 * MIN)
+    acknowledge(ticket_id=ticket.pk, seen_seq=1, actor=olaf, now=NOON + 31 * MIN)
 
 
 def test_a_gap_in_the_schedule_is_nobody_so_the_fallback_is_told(house: House) -> None:
