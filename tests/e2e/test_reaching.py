@@ -160,7 +160,6 @@ def test_round_after_round_by_every_channel_until_somebody_acknowledges_by_link(
     told = list(Notification.objects.filter(ticket=ticket, round=1).order_by("pk"))
     begun = {row.contact_id: row.created_at for row in reversed(told)}
     assert begun[ann.pk] < begun[ben.pk] < begun[cleo.pk] < begun[dora.pk]
-    assert abs(begun[dora.pk] - begun[ann.pk] - 3 * WAIT) < WAIT
     # known to fail: the second round begins with what worked
     assert again.channel == Channel.WEBHOOK
 

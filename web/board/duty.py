@@ -34,14 +34,15 @@ def _on_duty(roster: Roster, now: dt.datetime) -> OnCall:
     if following is not None:
         then = _names(roster, following) or "nobody"
     label = str(Tier(roster.tier or 0).label)
+    is_gap = current.is_gap and any(roster.minded([(now, now + _INSTANT)]))
     return OnCall(
         tier=roster.tier or 0,
         where=roster.name if label.lower() in roster.name.lower() else f"{label} {roster.name}",
-        name=_names(roster, current) or "Nobody",
+        name=_names(roster, current) or ("Nobody" if is_gap else "Closed"),
         then=then,
         until=current.end if following is not None else None,
         schedule_id=roster.id,
-        is_gap=current.is_gap and any(roster.minded([(now, now + _INSTANT)])),
+        is_gap=is_gap,
     )
 
 
