@@ -1,6 +1,5 @@
 """Contacts and contact lists to edit."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -28,10 +27,11 @@ from notifications.models import (
     Weekday,
 )
 from notifications.operations import send_test
+from notifications.rules.language import MEND, language_code
+from notifications.rules.quiet import problem_of
 from tickets.models import Severity
 
 ESCALATION = Section(10, "Escalation")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})?")
 
 
 class BoxesField(SimpleArrayField):
@@ -99,9 +99,9 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_language(self) -> str:
         """Return the language's code in small letters. Raises ValidationError."""
-        code = str(self.cleaned_data["language"]).strip().lower()
-        if not _LANGUAGE.fullmatch(code):
-            raise forms.ValidationError(f"“{code}” is no code of a language. Write it like en, de or pt-br.")
+        text = str(self.cleaned_data["language"])
+        if (code := language_code(text)) is None:
+            raise forms.ValidationError(f"“{text}” is no code of a language. {MEND}")
         return code
 
     def _check_schedule(self, cleaned: dict[str, Any]) -> None:
@@ -114,17 +114,13 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("schedule", "Only “whoever is on call” has a schedule: leave this empty.")
 
     def _check_quiet(self, cleaned: dict[str, Any]) -> None:
-        start, end = cleaned.get("quiet_from"), cleaned.get("quiet_until")
-        if start is not None and end is None and "quiet_until" not in self.errors:
-            self.add_error("quiet_until", "Say until when it is quiet, or leave both empty.")
-        elif end is not None and start is None and "quiet_from" not in self.errors:
-            self.add_error("quiet_from", "Say from when on it is quiet, or leave both empty.")
-        elif start is not None and start == end:
-            self.add_error("quiet_until", "Quiet hours end at another time than they begin at.")
-        if len(cleaned.get("quiet_days") or ()) == len(Weekday):
-            self.add_error(
-                "quiet_days", "With every day quiet nobody is ever told: switch the contact off instead."
-            )
+        if {"quiet_from", "quiet_until", "quiet_days"}.intersection(self.errors):
+            return
+        problem = problem_of(
+            cleaned.get("quiet_from"), cleaned.get("quiet_until"), cleaned.get("quiet_days") or ()
+        )
+        if problem is not None:
+            self.add_error(problem.field, f"{problem.message} {problem.mend}")
 
 
 @admin.register(Contact)

@@ -4,7 +4,6 @@ What is new or holds a secret stands in `notifications.operations.methods`.
 """
 
 import datetime as dt
-import re
 from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
@@ -15,8 +14,8 @@ from accounts.operations import permit
 from accounts.rules import Verb
 from core.errors import NotAllowed, Refused
 from notifications.models import Contact, ContactMethod
-
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+from notifications.rules.language import MEND, language_code
+from notifications.rules.quiet import problem_of
 
 
 def move_method(*, method_id: int, up: bool, actor: User | None) -> bool:
@@ -72,49 +71,20 @@ def save_quiet_hours(
     `days` (0 is Monday) are quiet from midnight to midnight. Locks the contact. Raises NotAllowed, Refused.
     """
     wanted = sorted(set(days))
-    _check_quiet(begins, ends, wanted)
+    if (problem := problem_of(begins, ends, wanted)) is not None:
+        raise Refused(problem.message, field=problem.field, mend=problem.mend)
     try:
         check_time_zone(time_zone)
     except ValidationError as error:
         raise Refused(str(error.message), field="time_zone", value=time_zone) from error
-    if not _LANGUAGE.fullmatch(language.lower()) or len(language) > 12:
-        raise Refused(
-            f"“{language}” is no language.",
-            field="language",
-            value=language,
-            mend="Take a code such as en or de.",
-        )
+    if (code := language_code(language)) is None:
+        raise Refused(f"“{language}” is no language.", field="language", value=language, mend=MEND)
     with transaction.atomic():
         contact = _locked(contact_id, actor)
         contact.quiet_from, contact.quiet_until, contact.quiet_days = begins, ends, wanted
-        contact.time_zone, contact.language = time_zone, language.lower()
+        contact.time_zone, contact.language = time_zone, code
         contact.save(update_fields=["quiet_from", "quiet_until", "quiet_days", "time_zone", "language"])
     return contact
-
-
-def _check_quiet(begins: dt.time | None, ends: dt.time | None, days: list[int]) -> None:
-    if (begins is None) != (ends is None):
-        raise Refused(
-            "Quiet hours need both a beginning and an end.",
-            field="quiet_from" if begins is None else "quiet_until",
-            mend="Fill in both, or neither.",
-        )
-    if begins is not None and begins == ends:
-        raise Refused(
-            "From a time until the same time is the whole day, and then nobody could reach you.",
-            field="quiet_until",
-            value=f"{begins:%H:%M}",
-            mend="Give another end.",
-        )
-    if not set(days) <= set(range(7)):
-        raise Refused("There are seven days.", field="quiet_days", value=days, mend="Tick days of the week.")
-    if len(days) == 7:
-        raise Refused(
-            "With every day quiet nobody could reach you.",
-            field="quiet_days",
-            value=days,
-            mend="Leave at least one day; for a longer absence take time off.",
-        )
 
 
 def _contact_of(method_id: int, actor: User | None) -> Contact:

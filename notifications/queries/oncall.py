@@ -11,7 +11,7 @@ from django.db import connection
 
 from calendars.rules import Hours, open_intervals, parse
 from core.stretches import Stretch, common
-from notifications.models import OnCallOverride, OnCallSchedule
+from notifications.models import OnCallOverride
 from notifications.rules.oncall import Away, Override, Schedule, Span, gaps, on_call, on_call_at
 from notifications.rules.rotation import Rotation, Window
 
@@ -108,15 +108,6 @@ class Roster:
         return tuple(self.people[pk] for pk in contact_ids if pk in self.people)
 
 
-@dataclass(frozen=True, slots=True)
-class OnCall:
-    """Who is on call on a schedule now (contact ids, in order) and who comes then; None: nothing changes."""
-
-    schedule: OnCallSchedule
-    now: Span[int]
-    then: Span[int] | None
-
-
 def load_schedules(
     schedule_ids: Iterable[int], begin: dt.datetime, end: dt.datetime
 ) -> dict[int, Schedule[int]]:
@@ -161,13 +152,6 @@ def people_on_call(schedule_ids: Iterable[int], now: dt.datetime) -> dict[int, t
     """Return the contacts (ids, in order) on call at `now` by schedule; nobody is a gap. One query."""
     loaded = load_schedules(schedule_ids, now, now + dt.timedelta(microseconds=1))
     return {pk: on_call_at(schedule, now) for pk, schedule in loaded.items()}
-
-
-def on_call_now(schedules: Iterable[OnCallSchedule], now: dt.datetime) -> list[OnCall]:
-    """Return who is on call now and who comes next on each of these schedules; one query."""
-    rows = list(schedules)
-    loaded = load_schedules([row.pk for row in rows], now, now + AHEAD)
-    return [OnCall(row, *now_and_then(loaded[row.pk], now)) for row in rows]
 
 
 def now_and_then(schedule: Schedule[int], now: dt.datetime) -> tuple[Span[int], Span[int] | None]:

@@ -116,11 +116,6 @@ def shifts_of(spans: Iterable[Span[P]]) -> list[tuple[P, dt.datetime, dt.datetim
     return sorted(shifts, key=lambda shift: (shift[1], shift[2]))
 
 
-def follows(spans: Sequence[Span[P]]) -> Span[P] | None:
-    """Return what comes after the first span; None when nothing changes any more."""
-    return spans[1] if len(spans) > 1 else None
-
-
 class _Walk(Generic[P]):
     """The spans of one rotation, asked for at instants that only rise."""
 

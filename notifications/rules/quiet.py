@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from calendars.rules import instant_of
@@ -50,3 +51,28 @@ def _quiet_span_until(
 
 def _at(zone: ZoneInfo, day: dt.date, time: dt.time) -> dt.datetime:
     return instant_of(zone, dt.datetime.combine(day, time))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What keeps quiet hours from being kept: the field (quiet_from, quiet_until, quiet_days), why, and the mend."""
+
+    field: str
+    message: str
+    mend: str
+
+
+def problem_of(begins: dt.time | None, ends: dt.time | None, days: Collection[int]) -> Problem | None:
+    """Return what is wrong with quiet hours, None if nothing is: somebody who is always quiet is never told."""
+    if (begins is None) != (ends is None):
+        missing = "quiet_from" if begins is None else "quiet_until"
+        return Problem(missing, "Quiet hours need both a beginning and an end.", "Fill in both, or neither.")
+    if begins is not None and begins == ends:
+        message = "From a time until the same time is the whole day, and then nobody could be reached."
+        return Problem("quiet_until", message, "Give another end.")
+    if not set(days) <= set(range(7)):
+        return Problem("quiet_days", "There are seven days.", "Tick days of the week.")
+    if len(set(days)) == 7:
+        mend = "Leave at least one day; for a longer absence take time off, or switch the contact off."
+        return Problem("quiet_days", "With every day quiet nobody could be reached.", mend)
+    return None

@@ -117,10 +117,10 @@ def test_a_webhooks_key_is_shown_on_the_next_page_only(house: House, admin: Clie
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ({"quiet_from": ["22:00"]}, "Say until when it is quiet"),
-        ({"quiet_until": ["06:00"]}, "Say from when on it is quiet"),
-        ({"quiet_from": ["22:00"], "quiet_until": ["22:00"]}, "end at another time"),
-        ({"quiet_days": [str(day) for day in range(7)]}, "nobody is ever told"),
+        ({"quiet_from": ["22:00"]}, "Quiet hours need both a beginning and an end."),
+        ({"quiet_until": ["06:00"]}, "Quiet hours need both a beginning and an end."),
+        ({"quiet_from": ["22:00"], "quiet_until": ["22:00"]}, "is the whole day"),
+        ({"quiet_days": [str(day) for day in range(7)]}, "With every day quiet nobody could be reached."),
         ({"language": ["Klingon!"]}, "no code of a language"),
         ({"kind": ["on_call"]}, "Choose the schedule"),
     ],

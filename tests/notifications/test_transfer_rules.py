@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Refused
+from notifications.rules.quiet import problem_of
 from notifications.rules.transfer import cells, contacts, entries, sheets
 from notifications.rules.transfer.cells import Bad, Quiet, Way
 from notifications.rules.transfer.contacts import ContactCard, ContactWorld, plan_contacts, write_contacts
@@ -284,7 +285,7 @@ QUIETS = st.builds(
     lambda hours, days: Quiet(*(hours or (None, None)), tuple(sorted(days))),
     st.none() | st.tuples(st.times(), st.times()),
     st.sets(st.integers(0, 6)),
-)
+).filter(lambda quiet: problem_of(quiet.begins, quiet.ends, quiet.days) is None)
 CARDS = st.builds(
     ContactCard,
     number=st.integers(1, 10**9),

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from django.db import DatabaseError, InterfaceError
 
 from notifications.models import Notification
-from notifications.rendering import UnknownKind, render
+from notifications.rendering import DIGEST, UnknownKind, render
+from notifications.wording import templates_for, worded
 
 log = logging.getLogger("belay.web")
 
-# What django.core.signing writes: a link with it acknowledges in somebody's name.
-_TOKEN = re.compile(r"[A-Za-z0-9_\-.=]+:[A-Za-z0-9]{5,}:[A-Za-z0-9_\-=]{20,}")
+# What django.core.signing writes, with an instant or without: a link with it acts in somebody's name.
+_TOKEN = re.compile(r"[A-Za-z0-9_\-.=]+(?::[A-Za-z0-9]{5,})?:[A-Za-z0-9_\-=]{20,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,11 @@ class Reading:
 
 
 def read_message(row: Notification) -> Reading:
-    """Return the words of a message; personal links are left out."""
+    """Return the words of a message, an admin's where there are any; personal links are left out."""
+    if row.kind == DIGEST:
+        return Reading(trouble="A digest is written when it is sent; what it carried stands beside.")
     try:
-        rendered = render(row)
+        rendered = worded(row, render(row), templates_for([row]))
     except (DatabaseError, InterfaceError):
         raise
     except UnknownKind:

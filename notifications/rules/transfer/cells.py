@@ -10,13 +10,14 @@ from typing import Any
 import phonenumbers
 
 from accounts.rules import clean_email
+from notifications.rules.language import MEND, language_code
+from notifications.rules.quiet import problem_of
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LONGEST_ADDRESS = 254
 BIGGEST_SMALL = 32_767
 _QUIET = re.compile(r"(\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s*[-–]\s*(\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?)")
 _EMAIL = re.compile(r"[^@\s]+@([^@\s.]+\.)*[^@\s.]+")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 
 
 class Bad(Exception):
@@ -120,9 +121,9 @@ def read_time_zone(cell: str) -> str:
 
 
 def read_language(cell: str) -> str:
-    if not _LANGUAGE.fullmatch(cell.lower()) or len(cell) > 12:
-        raise Bad("It is no language.", "Take a code such as en or de.")
-    return cell.lower()
+    if (code := language_code(cell)) is None:
+        raise Bad("It is no language.", MEND)
+    return code
 
 
 def write_severities(value: tuple[int, ...]) -> str:
@@ -163,6 +164,8 @@ def read_quiet(cell: str) -> Quiet:
         if day is None:
             raise Bad(f"“{word[:40]}” is no day.", mend)
         days.add(day)
+    if (problem := problem_of(begins, ends, days)) is not None:
+        raise Bad(problem.message, problem.mend)
     return Quiet(begins, ends, tuple(sorted(days)))
 
 

@@ -153,7 +153,7 @@ def test_quiet_hours_are_saved_and_said(house: House, signed_in_as: As, contact:
     ("change", "words"),
     [
         ({"quiet_until": ""}, "Quiet hours need both a beginning and an end."),
-        ({"quiet_days": list("0123456")}, "With every day quiet nobody could reach you."),
+        ({"quiet_days": list("0123456")}, "With every day quiet nobody could be reached."),
         ({"quiet_from": "25:00"}, "Enter a valid time."),
         ({"time_zone": "Mars/Olympus"}, "Select a valid choice."),
     ],

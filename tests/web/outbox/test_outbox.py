@@ -15,10 +15,13 @@ from escalation import kinds
 from escalation.operations import escalate
 from notifications import receivers, rendering
 from notifications.models import Contact, Delivery, Notification
+from notifications.operations import save_template, watch
+from notifications.watch_messages import stop_url
+from notifications.watching import NEWS
 from tests.house import MIN, House
 from tests.notifications.cast import emptied, queued
 from tests.web.desk.conftest import As, text_of
-from tickets.models import Ticket
+from tickets.models import Event, Ticket
 from web.outbox import paging
 from web.outbox.filters import Filters, visible_rows
 from web.outbox.reading import without_tokens
@@ -346,3 +349,30 @@ def test_what_makes_no_sense_is_refused_in_words(
 
 def test_a_lead_of_all_teams_costs_no_condition(house: House) -> None:
     assert not visible_rows(scope_of(house.lead, Verb.VIEW))
+
+
+def test_a_message_reads_in_an_admins_words_and_without_the_link_that_ends_a_watch(
+    house: House, signed_in_as: As
+) -> None:
+    # Given
+    ticket = house.open()
+    followed = watch(user=house.outsider, ticket=ticket, now=house.now)
+    event = Event.objects.filter(ticket=ticket).earliest("pk")
+    row = queued(
+        house.outsider.email,
+        kind=NEWS,
+        ticket_id=ticket.pk,
+        user_id=house.outsider.pk,
+        context={"watch": followed.pk, "events": [event.pk]},
+    )
+    save_template(
+        kind=NEWS, form="mail", body="Our own words. {{ action }} {{ url }}", actor=house.admin, now=house.now
+    )
+
+    # When
+    page = text_of(signed_in_as(house.lead).get(f"/outbox/{row.pk}/"))
+
+    # Then
+    assert "Our own words." in page
+    assert "/watch/stop/…" in page
+    assert stop_url(followed).rstrip("/").rpartition("/")[2] not in page
