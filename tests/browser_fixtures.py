@@ -126,22 +126,67 @@ def sign_in(live: Live) -> Callable[[Any, AbstractBaseUser], None]:
     return as_user
 
 
-@pytest.fixture
-def axe() -> Callable[[Any], None]:
-    """Return a function that fails if axe finds something serious or critical on a page."""
+# What depends on the colours alone, and is looked at again in the other scheme.
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 
-    def check_page(page: Any) -> None:
+
+@pytest.fixture
+def axe() -> Callable[..., None]:
+    """Return a function that fails if axe finds something serious on a page, in light or dark.
+
+    A page whose theme somebody chose is seen in that one only.
+    """
+
+    def check_page(page: Any, *, both_schemes: bool = True) -> None:
         # Not as a script tag, which the page's own Content-Security-Policy would refuse.
         page.evaluate(AXE.read_text())
-        found = page.evaluate("async () => (await axe.run()).violations")
-        grave = [one for one in found if one["impact"] in {"serious", "critical"}]
-        lines = [
-            f"{one['id']}: {one['help']}: {[node['html'][:150] for node in one['nodes'][:3]]}"
-            for one in grave
-        ]
-        assert not grave, f"{page.url}\n" + "\n".join(lines)
+        _look(page, {})
+        if both_schemes and not page.evaluate(_CHOSEN):
+            dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+            for scheme, rules in (
+                (("light", COLOURS), ("dark", None)) if dark else (("dark", COLOURS), ("light", None))
+            ):
+                page.emulate_media(color_scheme=scheme)
+                page.wait_for_function(_SHOWN, arg=scheme)
+                if rules:
+                    _look(page, rules)
 
     return check_page
+
+
+def pictures(page: Any, stem: str) -> None:
+    """Write a page's pictures: light and dark on a desk, light on a phone."""
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=f"{stem}-{scheme}.png", full_page=True)
+    size = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.screenshot(path=f"{stem}-phone.png", full_page=True)
+    page.set_viewport_size(size)
+
+
+_CHOSEN = """() => {
+    const { themeChoice, theme } = document.documentElement.dataset;
+    return [themeChoice, theme].some((choice) => choice === "light" || choice === "dark");
+}"""
+# Pages of the app follow the system by a script; in the admin links take on their colour by and by.
+_SHOWN = """(scheme) =>
+    (document.documentElement.dataset.bsTheme || scheme) === scheme &&
+    !document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === "running")
+"""
+
+
+def _look(page: Any, options: dict[str, Any]) -> None:
+    found = page.evaluate(
+        "async (options) => (await axe.run({ ...options, resultTypes: ['violations'] })).violations", options
+    )
+    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
+    lines = [
+        f"{one['id']}: {node['html'][:150]}\n{node['failureSummary']}"
+        for one in grave
+        for node in one["nodes"][:3]
+    ]
+    assert not grave, page.url + "\n" + "\n".join(lines)
 
 
 def collect_static(root: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.test import TransactionTestCase
 
 from helpdesk import embedded, environment
-from tests import databases, mail
+from tests import databases, mail, standing
 from tests.browser_fixtures import (  # noqa: F401 pytest finds fixtures by their names here
     axe,
     browser_context_args,
@@ -21,6 +21,7 @@ from tests.browser_fixtures import (  # noqa: F401 pytest finds fixtures by thei
 )
 from tests.helpers import free_port
 from tests.settings import KEPT, RUN, WORKER
+from tests.standing import standing_admin_house, standing_board_house, standing_house  # noqa: F401
 
 CORPORA = Path(os.environ.get("BELAY_CORPORA") or environment.BASE_DIR.parent / "shared" / "corpora")
 
@@ -40,6 +41,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: Any, request: Any) -> None:
+    # Where pytest-django begins a test's transaction.
+    if fixturedef.argname == "_django_db_helper":
+        with request.getfixturevalue("django_db_blocker").unblock():
+            standing.move_to(request.node)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -81,10 +90,12 @@ def django_db_setup(servers: embedded.Lease, django_db_blocker: Any) -> Iterator
     with django_db_blocker.unblock():
         name = databases.clone(WORKER)
         before = databases.point_at(name)
+    standing.begin(name)
     yield
     with django_db_blocker.unblock():
         databases.point_at(before)
         databases.drop(name)
+        standing.end()
 
 
 @pytest.fixture

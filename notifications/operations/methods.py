@@ -117,11 +117,12 @@ def remove_method(*, method: ContactMethod, actor: User | None, now: dt.datetime
 
 
 def permit_change(contact: Contact, actor: User | None) -> None:
-    """Pass a person who changes their own contact, and leads. Raises NotAllowed."""
-    if actor is None or contact.user_id is None or contact.user_id != actor.pk:
-        permit(actor, Verb.LEAD)
-    else:
-        permit(actor, Verb.WORK)
+    """Pass whoever changes how they are reached themselves, being somebody who may acknowledge, and leads.
+
+    Raises NotAllowed.
+    """
+    mine = actor is not None and contact.user_id == actor.pk
+    permit(actor, Verb.ACKNOWLEDGE if mine else Verb.LEAD)
 
 
 def _lock(contact: Contact) -> None:

@@ -14,6 +14,7 @@ from accounts.operations import permit
 from accounts.rules import Verb
 from core.errors import NotAllowed, Refused
 from notifications.models import Contact, ContactMethod
+from notifications.operations.methods import permit_change
 from notifications.rules.language import MEND, language_code
 from notifications.rules.quiet import problem_of
 
@@ -102,13 +103,12 @@ def _contact_of(method_id: int, actor: User | None) -> Contact:
 
 
 def _locked(contact_id: int, actor: User | None) -> Contact:
-    """Lock a contact: one's own, or anybody's for those who lead."""
+    """Lock a contact that `actor` may change."""
     contact = Contact.objects.select_for_update(no_key=True).filter(pk=contact_id).first()
-    mine = contact is not None and actor is not None and contact.user_id == actor.pk
-    if not (mine and actor is not None and actor.may(Verb.ACKNOWLEDGE)):
-        permit(actor, Verb.LEAD)
     if contact is None:
+        permit(actor, Verb.LEAD)
         raise NotAllowed("There is no such contact.", field="contact", value=contact_id)
+    permit_change(contact, actor)
     return contact
 
 

@@ -142,8 +142,8 @@ def build_house() -> House:
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_admin_house: House) -> House:
+    return standing_admin_house
 
 
 def signed_in(user: User) -> Client:

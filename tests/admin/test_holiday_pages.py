@@ -13,7 +13,7 @@ from calendars import admin as calendar_admin
 from calendars.models import Calendar
 from tests.admin.conftest import House, build_house, signed_in
 from tests.admin.pages import read_form
-from tests.browser_fixtures import Live
+from tests.browser_fixtures import pictures
 
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 BAVARIA = {"of": "DE", "country": "DE", "subdivision": "BY", "categories": "public", "language": "de"}
@@ -135,18 +135,14 @@ def test_only_admins_and_only_for_calendars_of_ones_own(house: House, admin: Cli
 # --- in the browser -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_by_keyboard_in_both_themes(
-    live: Live,
     page: Page,
     sign_in: Callable[[Page, Any], None],
     axe: Callable[[Page], None],
-    theme: str,
     request: Any,
 ) -> None:
     house = build_house()
     sign_in(page, house.admin)
-    page.context.add_cookies([{"name": "belay_theme", "value": theme, "url": live.url}])
     folder = request.config.getoption("--screenshots")
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -162,11 +158,11 @@ def test_by_keyboard_in_both_themes(
     expect(page.get_by_role("region", name="The days")).to_contain_text("Epiphany")
     assert complaints == []
     if folder:
-        page.screenshot(path=f"{folder}/holidays-{theme}.png", full_page=True)
+        pictures(page, f"{folder}/holidays")
     axe(page)
     page.get_by_role("button", name="Add the ticked days as a new version").press("Enter")
     expect(page.locator(".messagelist")).to_contain_text(
         "Version 2 is in force, with the holidays of Germany"
     )
     if folder:
-        page.screenshot(path=f"{folder}/calendar-{theme}.png", full_page=True)
+        pictures(page, f"{folder}/calendar")

@@ -11,7 +11,7 @@ from escalation import recomputing
 from escalation.models import RecomputeJob, Standing
 from tests.admin.conftest import House, build_house
 from tests.admin.test_recompute_pages import JOBS, edited, opened
-from tests.browser_fixtures import Live
+from tests.browser_fixtures import Live, pictures
 
 
 @pytest.fixture
@@ -88,11 +88,9 @@ def test_without_scripts_the_page_refreshes_itself(
     context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
-    house: House, page: Page, live: Live, theme: str, axe: Callable[[Page], None], request: Any
+    house: House, page: Page, axe: Callable[[Page], None], request: Any
 ) -> None:
-    page.context.add_cookies([{"name": "belay_theme", "value": theme, "url": live.url}])
     found: list[str] = []
     page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
     folder = request.config.getoption("--screenshots")
@@ -100,7 +98,7 @@ def test_axe_finds_nothing_serious(
     def look(name: str) -> None:
         assert found == []
         if folder:
-            page.screenshot(path=f"{folder}/{name}-{theme}.png", full_page=True)
+            pictures(page, f"{folder}/{name}")
         axe(page)
         found.clear()
 

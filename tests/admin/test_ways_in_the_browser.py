@@ -10,7 +10,7 @@ from core.db import database_now
 from notifications.models import Contact, Delivery, Notification
 from notifications.operations import add_method, save_provider
 from tests.admin.conftest import House, build_house
-from tests.browser_fixtures import Live
+from tests.browser_fixtures import Live, pictures
 
 
 @pytest.fixture
@@ -60,9 +60,8 @@ def test_a_tests_answer_comes_by_itself(house: House, page: Page) -> None:
     assert page.evaluate("window.same")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(
-    house: House, page: Page, live: Live, theme: str, axe: Callable[[Page], None], request: Any
+    house: House, page: Page, axe: Callable[[Page], None], request: Any
 ) -> None:
     contact = furnished(house)
     provider = save_provider(
@@ -72,15 +71,11 @@ def test_axe_finds_nothing_serious(
         actor=None,
         now=database_now(),
     )
-    page.context.add_cookies([{"name": "belay_theme", "value": theme, "url": live.url}])
     folder = request.config.getoption("--screenshots")
 
     def look(name: str) -> None:
         if folder:
-            page.screenshot(path=f"{folder}/{name}-{theme}.png", full_page=True)
-            page.set_viewport_size({"width": 390, "height": 844})
-            page.screenshot(path=f"{folder}/{name}-{theme}-phone.png", full_page=True)
-            page.set_viewport_size({"width": 1280, "height": 800})
+            pictures(page, f"{folder}/{name}")
         axe(page)
 
     page.goto(f"/admin/notifications/contact/{contact.pk}/change/")

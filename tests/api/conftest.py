@@ -42,10 +42,10 @@ class World:
         return known[name] if name in known else getattr(self.house, name)
 
 
-def build_world() -> World:
+def build_world(house: House | None = None) -> World:
     # Ids begin anew where a test that committed made the database anew.
     paths._rules.clear()
-    house = build_house()
+    house = house or build_house()
     inside = Organisation.objects.create(name="Acme")
     outside = Organisation.objects.create(name="Umbrella")
     house.requester.organisation = inside
@@ -64,8 +64,8 @@ def build_world() -> World:
 
 
 @pytest.fixture
-def world(db: None) -> World:
-    return build_world()
+def world(standing_house: House) -> World:
+    return build_world(standing_house)
 
 
 @pytest.fixture

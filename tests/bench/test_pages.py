@@ -22,7 +22,7 @@ from bench.web.counting import ASKED, TOLD
 from bench.web.people import session_of
 from bench.web.reference import ROWS
 from bench.web.visiting import Visit, Visitors
-from tests.house import House, build_house
+from tests.house import House
 from tickets.models import Entry
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -41,8 +41,8 @@ def as_benched(settings: Any) -> None:
 
 
 @pytest.fixture
-def house() -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 # --- the reference page ---------------------------------------------------------------------------------------------

@@ -81,13 +81,13 @@ def wait_for_silence(installation: Installation) -> None:
     wait_for("silence", silent)
 
 
-def kill_after_accept(installation: Installation, worker: Running, number: int) -> int:
+def kill_after_accept(installation: Installation, worker: Running, number: int, *, since: int) -> int:
     """kill -9 the delivery worker right after the server's answer to the next `number`th mail.
 
-    Returns how many mails were taken whose row says nothing of it.
+    Returns how many mails were taken whose row says nothing of it, of those after the first `since`: as many as were
+    taken when this worker began, for what it was sending before this call may be cut off as well.
     """
     killed = threading.Event()
-    before = len(installation.mail.taken)
     seen = Counter[str]()
 
     def kill(_mail: Taken) -> None:
@@ -102,7 +102,7 @@ def kill_after_accept(installation: Installation, worker: Running, number: int) 
     installation.mail.on_taken = lambda _mail: None
     # What had reached the server when its client died is taken none the less.
     wait_for_silence(installation)
-    return cut_off(installation, since=before)
+    return cut_off(installation, since=since)
 
 
 def cut_off(installation: Installation, *, since: int) -> int:

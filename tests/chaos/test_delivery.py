@@ -29,8 +29,9 @@ def test_a_worker_killed_between_the_servers_accept_and_the_settle_sends_the_sam
     installation.start("beat")
     in_flight = []
     for _ in range(5):
+        before = len(installation.mail.taken)
         (worker,) = installation.start("delivery")
-        in_flight.append(kill_after_accept(installation, worker, 12))
+        in_flight.append(kill_after_accept(installation, worker, 12, since=before))
         leases_run_out()
 
     installation.start("delivery")
@@ -58,7 +59,7 @@ def test_a_lease_runs_out_by_itself(installation: Installation, house: House, pr
     engine.tick()
     installation.start("beat")
     (worker,) = installation.start("delivery")
-    in_flight = kill_after_accept(installation, worker, 1)
+    in_flight = kill_after_accept(installation, worker, 1, since=0)
     installation.start("delivery")
 
     seconds = wait_until_sent(90)

@@ -47,7 +47,7 @@ def test_processes_killed_broker_frozen_and_wiped_database_crashed_and_a_poisone
     killed += kill_pool(engine.pid)
 
     # delivery, between the server's accept and the settle
-    in_flight = kill_after_accept(installation, delivery, 3)
+    in_flight = kill_after_accept(installation, delivery, 3, since=0)
     leases_run_out()
     before = len(installation.mail.taken)
     installation.start("delivery")

@@ -13,12 +13,12 @@ from helpdesk import environment
 from helpdesk.lifeline import dying_with_me
 from helpdesk.processes import processes
 from notifications.queries import last_tick
-from tests import mail
+from tests import databases, mail
 from tests.browser_fixtures import Live
 from tests.helpers import free_port
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def mailbox() -> Iterator[mail.Mailbox]:
     box = mail.Mailbox()
     controller = mail.start(box, free_port())
@@ -26,10 +26,17 @@ def mailbox() -> Iterator[mail.Mailbox]:
     controller.stop()
 
 
-@pytest.fixture
-def workers(live: Live, mailbox: mail.Mailbox) -> Iterator[None]:
-    """The engine's and delivery's workers and beat, as `manage.py up` starts them; no pacemaker to cover for them."""
-    call_command("sync_ticks")
+@pytest.fixture(scope="package")
+def workers(live_server_process: Live, mailbox: mail.Mailbox, django_db_blocker: Any) -> Iterator[None]:
+    """The engine's and delivery's workers and beat, as `manage.py up` starts them; no pacemaker to cover for them.
+
+    They run as long as this package's tests do, and no longer: elsewhere nobody expects the live server's tickets to
+    climb.
+    """
+    live = live_server_process
+    # As in `live`.
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     env = os.environ | {
         "DJANGO_SETTINGS_MODULE": "helpdesk.settings",
         "BELAY_VAR": str(live.log.parent),
@@ -39,6 +46,9 @@ def workers(live: Live, mailbox: mail.Mailbox) -> Iterator[None]:
         "BELAY_ALLOWED_HOSTS_OUT": "127.0.0.1",
         "EMAIL_URL": f"smtp://{mailbox.host}:{mailbox.port}",
     }
+    with django_db_blocker.unblock():
+        before = databases.point_at(live.database)
+        call_command("sync_ticks")
     log = (live.log.parent / "workers.log").open("wb")
     running = [
         subprocess.Popen(
@@ -53,8 +63,11 @@ def workers(live: Live, mailbox: mail.Mailbox) -> Iterator[None]:
         for process in processes()
         if process.name in ("engine", "delivery", "beat")
     ]
-    for engine in ("escalation", "notifications"):
-        wait_for(f"a tick of {engine}", lambda engine=engine: last_tick(engine))
+    with django_db_blocker.unblock():
+        for engine in ("escalation", "notifications"):
+            wait_for(f"a tick of {engine}", lambda engine=engine: last_tick(engine))
+        databases.point_at(before)
+    patch.undo()
     yield
     for child in running:
         child.terminate()

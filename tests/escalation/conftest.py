@@ -1,8 +1,8 @@
 import pytest
 
-from tests.house import House, build_house
+from tests.house import House
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house

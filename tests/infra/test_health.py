@@ -22,15 +22,15 @@ from helpdesk import health, metrics
 from notifications.models import ContactMethod, Notification
 from notifications.ticks import PACEMAKER, record_tick, tally, ticking_as
 from tests.helpers import free_port
-from tests.house import House, build_house
+from tests.house import House
 from tests.notifications.cast import queued
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 def scrape(client: Client) -> Samples:

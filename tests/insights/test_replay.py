@@ -19,7 +19,7 @@ from insights.history import logged_incidents
 from insights.outcome import Outcome
 from insights.replay import find_path, replay
 from insights.rules import LogLine, percentile, solved_at, time_at
-from tests.house import MIN, House, build_house, default_spec, republish
+from tests.house import MIN, House, default_spec, republish
 
 HEADER = ("case", "ts", "status", "substatus", "level", "team", "impact", "product", "resource_id")
 DAY = "2024-03-04"
@@ -50,8 +50,8 @@ VENDOR = (
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 def write_log(path: Path, **cases: tuple[tuple[str, str, str], ...]) -> Path:

@@ -9,7 +9,7 @@ from core.errors import Refused
 from escalation.models import Clock, Escalation, Standing
 from escalation.operations import LoggedMove, LoggedTaking, record_moves
 from notifications.models import Notification
-from tests.house import MIN, House, build_house
+from tests.house import MIN, House
 from tickets.models import Entry, Event, Status, Ticket
 from tickets.operations import Draft, LoggedCase, LoggedRow, record_cases
 
@@ -17,8 +17,8 @@ THEN = dt.datetime(2024, 3, 4, 8, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 def row(minute: int, **more: Any) -> LoggedRow:

@@ -22,7 +22,7 @@ from tests.settings import RUN, WORKER
 
 # The same in every run, and one chunk that is not.
 CHUNKS = ("first", "second", "third", "fresh")
-EACH = 6
+EACH = 4
 _PLAIN = settings(
     deadline=None,
     database=None,

@@ -19,7 +19,7 @@ from notifications.models import Contact, ContactMethod, Delivery, Notification
 from notifications.operations import create_contact, withdraw
 from notifications.rules.delivery import how_many_singly
 from tests import mail
-from tests.house import MIN, House, build_house
+from tests.house import MIN, House
 from tests.notifications.folding import (
     ABOVE,
     State,
@@ -225,8 +225,8 @@ def test_after_an_outage_what_is_new_or_critical_goes_singly_and_the_rest_in_dig
 
 
 @pytest.fixture
-def house() -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 def climbed(house: House, count: int) -> list[Ticket]:

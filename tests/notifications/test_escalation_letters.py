@@ -24,15 +24,15 @@ from notifications import engine
 from notifications.models import Contact, ContactMethod, Notification
 from notifications.rendering import Rendered, render
 from tests import mail
-from tests.house import MIN, House, build_house, republish, steps_for
+from tests.house import MIN, House, republish, steps_for
 from tickets.models import Impact, Service, Ticket, Urgency
 
 HANDOFF = {"impact": "46 people", "tried": "backup concentrator", "suspected": "", "next_action": "roll back"}
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 def letters(ticket: Ticket, kind: str, address: str = "") -> list[Rendered]:

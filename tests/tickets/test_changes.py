@@ -32,8 +32,8 @@ NEW, OPEN, WAITING, _, RESOLVED, _ = Status.values
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def house(house: House) -> House:
+    return house
 
 
 def events_of(ticket: Ticket, kind: str) -> list[Event]:

@@ -14,8 +14,8 @@ from tickets.operations import add_note
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def house(house: House) -> House:
+    return house
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from tickets.verification import verify
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def house(house: House) -> House:
+    return house
 
 
 def incident(house: House) -> Ticket:

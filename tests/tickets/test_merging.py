@@ -26,8 +26,8 @@ from tickets.verification import verify
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def house(house: House) -> House:
+    return house
 
 
 def merge(house: House, survivor: Ticket, *losers: Ticket, **more: object) -> list[Event]:

@@ -50,8 +50,8 @@ MOVES = [(a, b) for a, b in itertools.product(Status.values, Status.values) if a
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def house(house: House) -> House:
+    return house
 
 
 def at(house: House, status: str, **more: Any) -> Ticket:

@@ -78,8 +78,8 @@ SEEN: dict[str, tuple[str, dict[str, Any], set[str]]] = {
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
-    return shared_house
+def house(house: House) -> House:
+    return house
 
 
 @pytest.mark.parametrize("who", SEEN)

@@ -14,7 +14,7 @@ from core.db import database_now
 from escalation.models import Clock, EscalationPath, PathDoubt, Standing
 from escalation.operations import record_doubts
 from notifications.models import ContactMethod
-from tests.web.board.world import HOUR, MINUTE, House, build_house
+from tests.web.board.world import HOUR, MINUTE, House
 from tickets.models import Service, Ticket
 from tickets.operations import add_reply, change_status
 from web.board.statements import counts_of
@@ -24,8 +24,8 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @pytest.fixture
-def house() -> House:
-    return build_house()
+def house(standing_board_house: House) -> House:
+    return standing_board_house
 
 
 def signed_in(user: User) -> Client:

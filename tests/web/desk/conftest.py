@@ -6,7 +6,7 @@ from django.test import Client
 
 from accounts.models import User
 from escalation.models import Standing
-from tests.house import House, build_house
+from tests.house import House
 from tickets.models import Ticket
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -14,8 +14,8 @@ As = Callable[[User], Client]
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 import pytest
 
-from tests.house import House, build_house
+from tests.house import House
 from tests.web.portal.people import Portal, people_around
 
 
 @pytest.fixture
-def house(db: None) -> House:
-    return build_house()
+def house(standing_house: House) -> House:
+    return standing_house
 
 
 @pytest.fixture
