@@ -278,6 +278,7 @@ def _attempt(leased: Leased, render: Callable[[], Rendered]) -> Outcome | None:
             key=row.message_id,
             thread=f"<ticket-{row.ticket_id}@{mail_host()}>" if row.ticket_id else "",
             short=rendered.short,
+            own_short=rendered.own_short,
             secret=row.method.secret if row.method is not None else "",
             provider=row.method.provider if row.method is not None else None,
             facts=_facts(row, rendered),

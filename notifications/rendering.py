@@ -32,6 +32,8 @@ class Rendered:
     text: str
     html: str = ""
     short: str = ""
+    # Whether the short form is in an admin's words, which chats then take although they have room for more.
+    own_short: bool = False
     link: str = ""
     unsubscribe: str = ""
     # What it was composed from, for those who have words of their own (notifications.wording).

@@ -30,7 +30,8 @@ from notifications.rendering import Rendered
 from notifications.rules.wording import filled, filled_lines, laid_out, names_in
 
 Form = MessageTemplate.Form
-Templates = Mapping[tuple[str, str, str], MessageTemplate]
+# By kind, form, channel and language.
+Templates = Mapping[tuple[str, str, str, str], MessageTemplate]
 
 # Names of a letter's parts and of what stands in it; the labels of facts are names too (“Held so far”: held_so_far).
 NAMES: Mapping[str, str] = {
@@ -69,14 +70,17 @@ BUILT_IN = {
 
 
 def templates_for(rows: Iterable[Notification]) -> Templates:
-    """Return the templates that apply to these rows' kinds, by (kind, form, language); one query."""
+    """Return the templates that apply to these rows' kinds, those that are in use; one query."""
     kinds = {row.kind for row in rows}
     found = MessageTemplate.objects.filter(kind__in=kinds, is_active=True)
-    return {(one.kind, one.form, one.language): one for one in found}
+    return {(one.kind, one.form, one.channel, one.language): one for one in found}
 
 
 def worded(row: Notification, rendered: Rendered, templates: Templates) -> Rendered:
-    """Return a message in the words that were made for its kind, in its reader's language where there are any."""
+    """Return a message in the words that were made for its kind: in its reader's language, for its channel.
+
+    Where there are none, those for everybody and every channel, then the built-in ones.
+    """
     letter = rendered.letter
     if not templates or not isinstance(letter, Letter):
         return rendered
@@ -89,7 +93,7 @@ def apply(
 ) -> Rendered:
     """Return a letter in an admin's words; where these come to nothing, the built-in ones stand."""
     values = values_of(letter)
-    subject, text, html, brief = rendered.subject, rendered.text, rendered.html, rendered.short
+    subject, text, html, brief = rendered.subject, rendered.text, rendered.html, ""
     if mail is not None:
         subject = one_line(filled(mail.subject, values)) or subject
         names = [name for name in PARTS if name in names_in(mail.body)]
@@ -107,7 +111,14 @@ def apply(
             text, html = as_text(letter, texts), as_html(letter, htmls)
     if short is not None and (words := " ".join(filled_lines(short.body, values).split())):
         brief = with_link(words, letter)
-    return replace(rendered, subject=subject, text=text, html=html, short=brief)
+    return replace(
+        rendered,
+        subject=subject,
+        text=text,
+        html=html,
+        short=brief or rendered.short,
+        own_short=bool(brief),
+    )
 
 
 def values_of(letter: Letter) -> dict[str, str]:
@@ -133,7 +144,9 @@ def slug(label: str) -> str:
 def _template(row: Notification, form: str, templates: Templates) -> MessageTemplate | None:
     contact: Any = row.contact
     language = contact.language if contact is not None else row.user.language if row.user is not None else ""
-    return templates.get((row.kind, form, language)) or templates.get((row.kind, form, ""))
+    # Who can't read it gains nothing by words made for the channel: the language goes first.
+    ways = ((row.channel, language), ("", language), (row.channel, ""), ("", ""))
+    return next(filter(None, (templates.get((row.kind, form, *way)) for way in ways)), None)
 
 
 def example() -> Rendered:

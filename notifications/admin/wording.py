@@ -7,7 +7,7 @@ from csp.decorators import csp
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -31,7 +31,8 @@ _POLICY: dict[str, Any] = {
     "form-action": [NONE],
     "frame-ancestors": [SELF],
 }
-FIELDS = ("kind", "form", "language", "subject", "body", "is_active")
+WHAT_FOR = ("kind", "form", "channel", "language")
+FIELDS = ("kind", "form", "channel", "language", "subject", "body", "is_active")
 
 
 class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -47,6 +48,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
             "body": forms.Textarea(attrs={"rows": 16, "cols": 90, "class": "vLargeTextField"}),
         }
         help_texts = {  # noqa: RUF012
+            "channel": "Of a short form: the one channel it is for; empty: all that have none of their own.",
             "language": "Such as de, for readers whose language it is; empty: everybody else.",
             "subject": "Of a mail; empty: the built-in one.",
             "body": "Parts of the message and names as listed below; empty lines separate paragraphs.",
@@ -57,7 +59,11 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         choice: Any = self.fields["kind"]
         choice.choices = sorted(((kind, name_of(kind)) for kind in kinds()), key=lambda pair: pair[1])
-        if not self.instance.pk:
+        if self.instance.pk:
+            # What the words are for stays: another message has words of its own.
+            for name in WHAT_FOR:
+                self.fields[name].disabled = True
+        else:
             self.initial.setdefault("body", BUILT_IN[MessageTemplate.Form.MAIL])
 
     def clean(self) -> dict[str, Any] | None:
@@ -70,6 +76,7 @@ class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
                     form=cleaned["form"],
                     subject=cleaned["subject"],
                     body=cleaned["body"],
+                    channel=cleaned["channel"],
                 )
             except Refused as refused:
                 put_refusal(self, refused)
@@ -84,24 +91,27 @@ class MessageTemplateAdmin(BelayAdmin):
     section_order = 50
     form = TemplateForm
     change_form_template = "admin/belay/wording.html"
-    list_display = ("named", "form", "reads_in", "is_active", "changed_at", "changed_by")
-    list_filter = ("form", "is_active")
+    list_display = ("named", "form", "sent_by", "reads_in", "is_active", "changed_at", "changed_by")
+    list_filter = ("form", "channel", "is_active")
     search_fields = ("kind", "subject", "body")
-    ordering = ("kind", "form", "language")
+    ordering = ("kind", "form", "channel", "language")
 
     @admin.display(description="message", ordering="kind")
     def named(self, row: Any) -> str:
         """Return what the kind is called."""
         return name_of(row.kind)
 
+    @admin.display(description="channel", ordering="channel")
+    def sent_by(self, row: Any) -> str:
+        """Return which channel says it so."""
+        if row.form == MessageTemplate.Form.MAIL:
+            return "Email"
+        return row.get_channel_display() or "all others"
+
     @admin.display(description="language", ordering="language")
     def reads_in(self, row: Any) -> str:
         """Return whose words these are."""
         return row.language or "everybody else"
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Keep what the words are for: another message has words of its own."""
-        return ("form", "language") if obj is not None else ()
 
     def get_urls(self) -> list[Any]:
         """Add the preview's address."""
@@ -126,6 +136,7 @@ class MessageTemplateAdmin(BelayAdmin):
             kind=obj.kind,
             form=obj.form,
             language=obj.language,
+            channel=obj.channel,
             subject=obj.subject,
             body=obj.body,
             is_active=obj.is_active,
@@ -145,7 +156,13 @@ class MessageTemplateAdmin(BelayAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not self.has_change_permission(request):
             raise PermissionDenied
-        values = {name: request.POST.get(name, "") for name in ("kind", "form", "subject", "body")}
+        values = {name: request.POST.get(name, "") for name in ("kind", "form", "subject", "body", "channel")}
+        if of := request.GET.get("of"):
+            # A disabled field is not posted.
+            row = self.get_object(request, of)
+            if row is None:
+                raise Http404
+            values |= {"kind": row.kind, "form": row.form, "channel": row.channel}
         context: dict[str, Any] = {"values": values, "name": name_of(values["kind"])}
         try:
             check_wording(**values)

@@ -11,7 +11,8 @@ from notifications.models import Provider
 class Envelope:
     """One rendered message with its address; `key` is the same for every attempt (idempotency).
 
-    `short` is what it says in few words, its link included, for SMS and chat. `secret` (encrypted by core.secrets) and
+    `short` is what it says in few words, its link included, for SMS and chat; `own_short` says that an admin chose
+    these words. `secret` (encrypted by core.secrets) and
     `provider` are the contact method's own, `facts` what a program wants to know: kind, ticket, severity and such.
     """
 
@@ -22,6 +23,7 @@ class Envelope:
     key: str
     thread: str = ""
     short: str = ""
+    own_short: bool = False
     secret: str = ""
     provider: Provider | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -15,7 +15,10 @@ _LONGEST_LINE = 300
 
 
 def sender(*, short: bool = False) -> Sender:
-    """Return what sends by Apprise; `short` gives the short form, as SMS and push want it."""
+    """Return what sends by Apprise; `short` gives the short form, as SMS and push want it.
+
+    A chat has room for more: the subject and the first sentences, unless an admin wrote words for it.
+    """
 
     def send(envelope: Envelope) -> str:
         """Send one message and return the provider's answer, without secrets. Raises Failed, FailedForGood."""
@@ -28,6 +31,8 @@ def sender(*, short: bool = False) -> Sender:
                 raise FailedForGood(str(error)) from None
             if short or plugin.body_maxlen < _SHORT:
                 title, body = "", brief(envelope) if short else plain(brief(envelope), link_of(envelope))
+            elif envelope.own_short:
+                title, body = "", plain(brief(envelope), link_of(envelope))
             else:
                 title, body = plain(envelope.subject), few_lines(envelope)
             return wire.outcome(sent=bool(plugin.notify(body=body, title=title, body_format="text")))

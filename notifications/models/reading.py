@@ -6,7 +6,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models import Organisation
+from notifications.models.providers import Channel
 from tickets.models import Service, Ticket
+
+# Channels that carry the short form; the bell shows what it is about, and whom it calls, itself.
+IN_SHORT = [(one.value, one.label) for one in Channel if one not in (Channel.EMAIL, Channel.APP)]
 
 
 class MessageTemplate(models.Model):
@@ -20,6 +24,8 @@ class MessageTemplate(models.Model):
     form = models.CharField(max_length=5, choices=Form, default=Form.MAIL)
     # Of those whose language it is; empty is everybody else.
     language = models.CharField(max_length=12, blank=True)
+    # Of a short form: the one channel it is for; empty is every channel without one of its own.
+    channel = models.CharField(max_length=20, blank=True, choices=IN_SHORT)
     subject = models.CharField(max_length=300, blank=True)
     body = models.TextField(max_length=20_000)
     is_active = models.BooleanField("active", default=True)
@@ -30,12 +36,18 @@ class MessageTemplate(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=["kind", "form", "language"], name="one_template_per_kind"),
+            models.UniqueConstraint(
+                fields=["kind", "form", "language", "channel"], name="one_template_per_kind"
+            ),
             models.CheckConstraint(condition=Q(form__in=("mail", "short")), name="template_form_known"),
+            models.CheckConstraint(
+                condition=Q(channel="") | Q(form="short", channel__in=[value for value, _ in IN_SHORT]),
+                name="template_channel_known",
+            ),
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} ({self.get_form_display()})"
+        return f"{self.kind} ({self.get_channel_display() or self.get_form_display()})"
 
 
 class Watch(models.Model):

@@ -7,6 +7,7 @@ from accounts.operations import permit
 from accounts.rules import Verb
 from core.errors import Refused
 from notifications.models import MessageTemplate
+from notifications.models.reading import IN_SHORT
 from notifications.rendering import kinds
 from notifications.rules.wording import names_in, problems_of
 from notifications.wording import KNOWN
@@ -24,18 +25,22 @@ def save_template(
     now: dt.datetime,
     subject: str = "",
     language: str = "",
+    channel: str = "",
     is_active: bool = True,
 ) -> MessageTemplate:
     """Give a kind of message words of its own, for readers of one language or (empty) for all others.
 
+    A short form may be for one `channel` only; empty is all that have none of their own.
+
     Holds for messages sent from now on, those that wait in the outbox included. Raises NotAllowed, Refused.
     """
     permit(actor, Verb.ADMINISTER)
-    check_wording(kind=kind, form=form, subject=subject, body=body)
+    check_wording(kind=kind, form=form, subject=subject, body=body, channel=channel)
     row, _ = MessageTemplate.objects.update_or_create(
         kind=kind,
         form=form,
         language=language.strip().lower(),
+        channel=channel,
         defaults={
             "subject": subject.strip(),
             "body": body.strip(),
@@ -53,7 +58,7 @@ def remove_template(*, template: MessageTemplate, actor: User | None) -> None:
     template.delete()
 
 
-def check_wording(*, kind: str, form: str, subject: str, body: str) -> None:
+def check_wording(*, kind: str, form: str, subject: str, body: str, channel: str = "") -> None:
     """Refuse words that say nothing, name what nobody knows, or leave out the way to act. Raises Refused."""
     if kind not in kinds():
         raise Refused(
@@ -66,6 +71,7 @@ def check_wording(*, kind: str, form: str, subject: str, body: str) -> None:
         raise Refused(
             f"“{form}” is no form.", field="form", value=form, mend=f"Take {', '.join(Form.values)}."
         )
+    _check_channel(form, channel)
     if not body.strip():
         raise Refused(
             "It says nothing.", field="body", mend="Write something, or go back to the built-in words."
@@ -91,4 +97,23 @@ def check_wording(*, kind: str, form: str, subject: str, body: str) -> None:
             field="body",
             value=body[:80],
             mend="Put {{ action }} on a line of its own, or {{ url }} into a sentence.",
+        )
+
+
+def _check_channel(form: str, channel: str) -> None:
+    if not channel:
+        return
+    if channel not in dict(IN_SHORT):
+        raise Refused(
+            f"Nothing is said in short by “{channel}”.",
+            field="channel",
+            value=channel,
+            mend=f"Take {', '.join(dict(IN_SHORT))}, or none for all of them.",
+        )
+    if form != Form.SHORT:
+        raise Refused(
+            "A mail goes by mail only.",
+            field="channel",
+            value=channel,
+            mend="Leave the channel empty, or take the short form.",
         )

@@ -14,7 +14,17 @@ from notifications.letters import Action, Letter, Passage, compose
 from notifications.models import Contact, MessageTemplate, Notification
 from notifications.operations import remove_template, save_template
 from notifications.rules.wording import filled, filled_lines, laid_out, problems_of
-from notifications.wording import BUILT_IN, FACTS, KNOWN, apply, example, slug, values_of, worded
+from notifications.wording import (
+    BUILT_IN,
+    FACTS,
+    KNOWN,
+    apply,
+    example,
+    slug,
+    templates_for,
+    values_of,
+    worded,
+)
 from tests import mail
 from tests.escalation.looking import at_l2
 from tests.house import HOUR, House, build_house
@@ -202,14 +212,49 @@ def test_words_in_the_readers_language_go_before_those_for_everybody(house: Hous
     saved(house, subject="Up")
     saved(house, subject="Auf", language="de")
     Contact.objects.filter(name="Duty L2").update(language="de")
-    templates = {(one.kind, one.form, one.language): one for one in MessageTemplate.objects.all()}
 
-    subjects = {}
-    for row in Notification.objects.filter(ticket=ticket, round=1).select_related("contact"):
-        rendered = compose(letter())
-        subjects[row.address] = worded(row, rendered, templates).subject
+    rows = list(Notification.objects.filter(ticket=ticket, round=1).select_related("contact"))
+    templates = templates_for(rows)
 
+    subjects = {row.address: worded(row, compose(letter()), templates).subject for row in rows}
     assert subjects == {"aisha@example.org": "Up", "duty2@example.org": "Auf"}
+
+
+@pytest.mark.parametrize(
+    ("channel", "language", "says"),
+    [
+        ("slack", "", "to Slack"),
+        ("slack", "fr", "to Slack"),
+        ("sms", "", "to all"),
+        # Who reads German gains nothing by English words made for the channel.
+        ("slack", "de", "auf Deutsch"),
+        ("sms", "de", "SMS auf Deutsch"),
+    ],
+)
+def test_a_short_form_has_words_for_one_channel(house: House, channel: str, language: str, says: str) -> None:
+    for body, more in (
+        ("to all", {}),
+        ("to Slack", {"channel": "slack"}),
+        ("auf Deutsch", {"language": "de"}),
+        ("SMS auf Deutsch", {"language": "de", "channel": "sms"}),
+    ):
+        saved(house, form=Form.SHORT, body=body, **more)
+    row = Notification(kind=kinds.TELL, channel=channel, contact=Contact(language=language))
+
+    shown = worded(row, compose(letter()), templates_for([row]))
+
+    assert shown.short == f"{says} https://belay.example.org/a/x/"
+    assert shown.own_short
+
+
+def test_without_words_of_its_own_a_short_form_is_the_built_in_one(house: House) -> None:
+    saved(house, form=Form.SHORT, body="to Slack", channel="slack")
+    saved(house)
+    row = Notification(kind=kinds.TELL, channel="sms", contact=Contact())
+
+    shown = worded(row, compose(letter()), templates_for([row]))
+
+    assert (shown.short, shown.own_short) == (compose(letter()).short, False)
 
 
 def test_saving_again_changes_the_same_words_and_removing_them_brings_the_built_in_ones_back(
@@ -236,6 +281,9 @@ def test_saving_again_changes_the_same_words_and_removing_them_brings_the_built_
         ({"body": "No way to act on it."}, "body"),
         ({"body": "{{ action }}" + "x" * 20_000}, "body"),
         ({"form": Form.SHORT, "subject": "none here", "body": "x"}, "subject"),
+        ({"form": Form.SHORT, "body": "x", "channel": "fax"}, "channel"),
+        ({"form": Form.SHORT, "body": "x", "channel": "email"}, "channel"),
+        ({"channel": "slack"}, "channel"),
     ],
 )
 def test_words_that_will_not_do_are_refused_by_their_field(
@@ -280,6 +328,50 @@ def test_the_page_lists_the_names_and_saves_by_the_operation(house: House, clien
     assert answer.status_code == 302
     row = MessageTemplate.objects.get()
     assert (row.body, row.changed_by) == (VALUES["body"], house.admin)
+
+
+def test_the_page_keeps_words_for_one_channel_beside_those_for_all(house: House, client: Any) -> None:
+    client.force_login(house.admin)
+    short = VALUES | {"form": "short", "body": "{{ title }}"}
+
+    for channel in ("", "slack"):
+        assert client.post(ADD, short | {"channel": channel}).status_code == 302
+    refused = client.post(ADD, VALUES | {"channel": "slack"})
+    listed = client.get("/admin/notifications/messagetemplate/").content.decode()
+
+    assert set(MessageTemplate.objects.values_list("channel", flat=True)) == {"", "slack"}
+    assert "A mail goes by mail only." in refused.content.decode()
+    assert "all others" in listed
+
+
+def test_words_are_changed_in_place_and_what_they_are_for_stays(house: House, client: Any) -> None:
+    client.force_login(house.admin)
+    row = saved(house, form=Form.SHORT, body="{{ title }}", channel="slack", language="de")
+    page = f"/admin/notifications/messagetemplate/{row.pk}/change/"
+
+    assert client.get(page).status_code == 200
+    answer = client.post(page, VALUES | {"body": "Auf! {{ title }}", "channel": "sms"})
+
+    assert answer.status_code == 302
+    changed = MessageTemplate.objects.get()
+    assert (changed.pk, changed.body, changed.channel, changed.language) == (
+        row.pk,
+        "Auf! {{ title }}",
+        "slack",
+        "de",
+    )
+
+
+def test_words_that_are_changed_can_be_looked_at_first(house: House, client: Any) -> None:
+    client.force_login(house.admin)
+    row = saved(house, form=Form.SHORT, body="{{ title }}", channel="slack")
+    page = client.get(f"/admin/notifications/messagetemplate/{row.pk}/change/").content.decode()
+    assert f'formaction="{PREVIEW}?of={row.pk}"' in page
+
+    answer = client.post(f"{PREVIEW}?of={row.pk}", {"body": "Auf! {{ title }}"})
+
+    assert "Auf! VPN drops" in answer.content.decode()
+    assert client.post(f"{PREVIEW}?of=x", {"body": "x"}).status_code == 404
 
 
 def test_the_page_says_beside_the_field_what_is_unknown(house: House, client: Any) -> None:

@@ -39,6 +39,15 @@ def test_chats_are_registered(channel: str, server: Server) -> None:
     assert sender_for(channel)(to(server, address=f"room of {channel}")).startswith("200 OK")
 
 
+def test_a_chat_takes_an_admins_words_although_it_has_room_for_more(server: Server) -> None:
+    sender_for("slack")(to(server, short="Up, *Ann*! https://belay.example/a/xyz", own_short=True))
+
+    assert server.said["message"].startswith("Up, ")
+    assert server.said["message"].count("https://belay.example/a/xyz") == 1
+    assert "needs you now" not in server.said["message"]
+    assert server.said["title"] == ""
+
+
 @pytest.mark.parametrize("channel", ["sms", "ntfy"])
 def test_short_channels_get_the_short_form(channel: str, server: Server) -> None:
     carried = provider(f"json://127.0.0.1:{server.port}/sms?to={{to}}")
