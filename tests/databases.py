@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -23,7 +24,7 @@ CLONE = "test_belay_"
 def clone(purpose: str) -> str:
     """Create a database of the migrated schema for this process and return its name."""
     name = f"{CLONE}{os.getpid()}_{purpose}"
-    with one_at_a_time("template"), _administration() as cursor:
+    with _alone(), _administration() as cursor:
         _drop_left_overs(cursor)
         template = _template(cursor)
         cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
@@ -37,7 +38,7 @@ def renew() -> None:
         raise RuntimeError(f"{name} is not a database of this test run")
     connection.close()
     drop(name)
-    with one_at_a_time("template"), _administration() as cursor:
+    with _alone(), _administration() as cursor:
         cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_template(cursor)}"')
     _forget()
 
@@ -66,6 +67,11 @@ def point_at(name: str) -> str:
     connection.settings_dict["NAME"] = name
     _forget()
     return before
+
+
+def _alone() -> contextlib.AbstractContextManager[None]:
+    """Nobody may be connected to a template while it is copied: one at a time, of each server."""
+    return one_at_a_time(f"template-{Path(connection.settings_dict['HOST']).parent.name}")
 
 
 def _template(cursor: Any) -> str:

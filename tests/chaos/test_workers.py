@@ -8,6 +8,7 @@ import time
 import pytest
 
 from escalation.models import Escalation
+from notifications.engine import SENDERS
 from tests.chaos.counting import Prove, climbed, open_due, outcome, wait_until_climbed, wait_until_sent
 from tests.chaos.faults import kill_before_commit, kill_pool, wait_for_commit
 from tests.chaos.installation import Installation, children_of, wait_for
@@ -123,7 +124,8 @@ def test_the_pacemaker_ticks_while_beat_or_workers_are_dead(
         f"{climbed(ids)}/{len(ids)} within {seconds:.0f} s",
     )
     assert counted.holds, counted
-    assert counted.duplicates == 0
+    # What delivery had on the wire when it was killed.
+    assert counted.duplicates <= (SENDERS if "delivery" in dead else 0)
     assert counted.latest < patience(LATEST_BY_PACEMAKER)
 
 
