@@ -20,8 +20,9 @@ from tests.model.judging import Verdict, judge
 from tests.model.real import Names
 from tests.settings import RUN, WORKER
 
-# The same in every run, and one chunk that is not.
-CHUNKS = ("first", "second", "third", "fresh")
+# The same in every run, and one chunk that is not. Their seeds: so few histories put every law to the test more than once.
+SEEDS = {"first": 3, "second": 4, "third": 5}
+CHUNKS = (*SEEDS, "fresh")
 EACH = 4
 _PLAIN = settings(
     deadline=None,
@@ -66,7 +67,7 @@ def verdict(build: Callable[[], Names]) -> tuple[Verdict, dict[str, int]]:
 
 
 def _judge_chunk(chunk: str, build: Callable[[], Names]) -> None:
-    number = random.SystemRandom().randrange(2**32) if chunk == "fresh" else CHUNKS.index(chunk)
+    number = SEEDS.get(chunk, random.SystemRandom().randrange(2**32))
     names, total = build(), Verdict()
     explore(number, EACH, lambda history: total.add(judge(names, history)))
     draft = _file(chunk).with_suffix(".draft")
