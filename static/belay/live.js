@@ -26,6 +26,7 @@
   const LONGEST_WAIT = 30000;
   const SILENCE = 40000; // more than two heartbeats: the connection is dead without knowing it
   const EVERY = 500;
+  const SETTLED = 50;
   const RESYNC_JITTER = 1200;
 
   let source = null;
@@ -54,6 +55,30 @@
   const keyOf = (element) => element.id || element;
   const last = new Map(); // when an element was fetched last
   const due = new Map(); // the timer of the fetch to come
+
+  // What is being fetched. Rung meanwhile, it is fetched once more: the answer under way may be older than the ring, and
+  // htmx forgets what waits on an element that this answer replaces.
+  const busy = new Set();
+  const again = new Map();
+  document.addEventListener("live", (event) => {
+    const key = keyOf(event.target);
+    if (!busy.has(key)) return;
+    event.stopImmediatePropagation();
+    again.set(key, event.detail);
+  }, true);
+  document.addEventListener("htmx:beforeSend", (event) => {
+    if (event.detail.elt.matches?.("[data-live]")) busy.add(keyOf(event.detail.elt));
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    // Said of an ancestor where the answer has replaced the element.
+    const key = keyOf(event.detail.requestConfig?.elt ?? event.detail.elt);
+    if (!busy.delete(key) || !again.has(key)) return;
+    const detail = again.get(key);
+    again.delete(key);
+    const element = typeof key === "string" ? document.getElementById(key) : key;
+    // Once htmx knows the new element.
+    if (element) ring(element, detail, SETTLED);
+  });
 
   const isTyping = (element) => {
     const active = document.activeElement;

@@ -20,7 +20,7 @@ from tests.model.judging import Verdict, judge
 from tests.model.real import Names
 from tests.settings import RUN, WORKER
 
-# The same in every run, and one chunk that is not. Their seeds: so few histories put every law to the test more than once.
+# The same in every run, and one chunk that is not. With these seeds few histories put every law to the test repeatedly.
 SEEDS = {"first": 3, "second": 4, "third": 5}
 CHUNKS = (*SEEDS, "fresh")
 EACH = 4

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from accounts.models import User
 from core.db import database_now
@@ -296,6 +296,33 @@ def test_list_refreshes_itself_and_walks_by_keys(house: House, open_page: Callab
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/t/{ticket.pk}/")
+
+
+def test_what_happens_while_the_ticket_is_being_fetched_is_fetched_too(
+    house: House, open_page: Callable[..., Page]
+) -> None:
+    ticket = house.open()
+    page = open_page(house.agent, f"/t/{ticket.pk}/")
+    # A slow line: the answer to the first fetch is made now and comes late.
+    held: list[tuple[Route, APIResponse]] = []
+    page.route(
+        f"**/t/{ticket.pk}/live/**",
+        lambda route: route.continue_() if held else held.append((route, route.fetch())),
+    )
+    add_note(ticket_id=ticket.pk, body="The first.", actor=house.lead, now=database_now())
+    for _ in range(80):
+        page.wait_for_timeout(100)
+        if held:
+            break
+    route, answer = held[0]
+    assert "The first." in answer.text()
+
+    add_note(ticket_id=ticket.pk, body="The second.", actor=house.lead, now=database_now())
+    # Long enough for the stream to bring it and for the page to want it.
+    page.wait_for_timeout(2000)
+    route.fulfill(response=answer)
+
+    expect(page.locator("#conversation")).to_contain_text("The second.")
 
 
 def test_theme_follows_the_system_until_somebody_chooses(
