@@ -10,6 +10,8 @@
    Several rings become one; `data-live-every="2000"` keeps so many milliseconds between two (by default 500).
    While the person types in the element, it waits for them to leave the field.
 
+   While an element is being fetched, and while a script holds it (`belayHold`), rings are kept until afterwards.
+
    Scripts listen on the document: `belay:live` (detail: topic, kinds), `belay:resync` (look at everything again),
    `belay:stream` (detail: up). New elements are noticed by themselves.
 
@@ -59,10 +61,11 @@
   // What is being fetched. Rung meanwhile, it is fetched once more: the answer under way may be older than the ring, and
   // htmx forgets what waits on an element that this answer replaces.
   const busy = new Set();
+  const held = new Set(); // by a script that puts something else in the element's place
   const again = new Map();
   document.addEventListener("live", (event) => {
     const key = keyOf(event.target);
-    if (!busy.has(key)) return;
+    if (!busy.has(key) && !held.has(key)) return;
     event.stopImmediatePropagation();
     again.set(key, event.detail);
   }, true);
@@ -72,13 +75,24 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     // Said of an ancestor where the answer has replaced the element.
     const key = keyOf(event.detail.requestConfig?.elt ?? event.detail.elt);
-    if (!busy.delete(key) || !again.has(key)) return;
+    if (busy.delete(key)) catchUp(key);
+  });
+  const catchUp = (key) => {
+    if (held.has(key) || !again.has(key)) return;
     const detail = again.get(key);
     again.delete(key);
     const element = typeof key === "string" ? document.getElementById(key) : key;
     // Once htmx knows the new element.
     if (element) ring(element, detail, SETTLED);
-  });
+  };
+  // For scripts: nothing is fetched into the element of this id until `work` (it returns a promise) is done.
+  window.belayHold = (id, work) => {
+    held.add(id);
+    return work().finally(() => {
+      held.delete(id);
+      catchUp(id);
+    });
+  };
 
   const isTyping = (element) => {
     const active = document.activeElement;

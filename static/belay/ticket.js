@@ -48,13 +48,13 @@
     const wanted = link.dataset.swapTimeline;
     const shown = () => $("#conversation [data-swap-timeline]");
     const show = (again) => {
-      // A refresh under way would replace what this answer is to replace, and the answer would be lost.
+      // A refresh under way would replace what this answer is to replace, and the answer would be lost; others wait.
       window.htmx.trigger("#conversation", "htmx:abort");
       return window.htmx
         .ajax("GET", wanted, { target: "#conversation", swap: "outerHTML" })
         .then(() => (again && shown()?.dataset.swapTimeline === wanted ? show(false) : undefined));
     };
-    show(true).then(() => {
+    window.belayHold("conversation", () => show(true)).then(() => {
       history.replaceState(null, "", link.getAttribute("href"));
       shown()?.focus();
     });
