@@ -25,7 +25,7 @@ DIGEST = "notifications.digest"
 class Rendered:
     """A message ready to go out: a subject line, plain text, HTML with everything escaped, and a short form.
 
-    The short form goes where a mail would be too long: SMS, chat, push, the bell. It holds the one link that matters.
+    The short form goes where a mail would be too long: SMS, chat, push. It holds the one link that matters.
     """
 
     subject: str

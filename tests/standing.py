@@ -47,9 +47,10 @@ def move_to(item: pytest.Item) -> None:
 
 
 def commits(item: pytest.Item) -> bool:
-    """Say whether a test commits: then its database is made anew after it."""
+    """Say whether a test commits, as pytest-django does: then its database is made anew after it."""
     mark = item.get_closest_marker("django_db")
-    return "transactional_db" in fixtures_of(item) or bool(mark and mark.kwargs.get("transaction"))
+    asked = not fixtures_of(item).isdisjoint({"transactional_db", "live_server"})
+    return asked or bool(mark and mark.kwargs.get("transaction"))
 
 
 def fixtures_of(item: pytest.Item) -> set[str]:

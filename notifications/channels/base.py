@@ -12,8 +12,8 @@ class Envelope:
     """One rendered message with its address; `key` is the same for every attempt (idempotency).
 
     `short` is what it says in few words, its link included, for SMS and chat; `own_short` says that an admin chose
-    these words. `secret` (encrypted by core.secrets) and
-    `provider` are the contact method's own, `facts` what a program wants to know: kind, ticket, severity and such.
+    these words. `secret` (encrypted by core.secrets) and `provider` are the contact method's own, `facts` what a
+    program wants to know: kind, ticket, severity and such.
     """
 
     address: str

@@ -29,9 +29,9 @@ def sender(*, short: bool = False) -> Sender:
                 plugin = load(url)
             except NotUnderstood as error:
                 raise FailedForGood(str(error)) from None
-            if short or plugin.body_maxlen < _SHORT:
-                title, body = "", brief(envelope) if short else plain(brief(envelope), link_of(envelope))
-            elif envelope.own_short:
+            if short:
+                title, body = "", brief(envelope)
+            elif envelope.own_short or plugin.body_maxlen < _SHORT:
                 title, body = "", plain(brief(envelope), link_of(envelope))
             else:
                 title, body = plain(envelope.subject), few_lines(envelope)
