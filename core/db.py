@@ -3,10 +3,13 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2.errors
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
 
 
 def database_now() -> dt.datetime:
@@ -18,6 +21,17 @@ def database_now() -> dt.datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: dt.datetime = cursor.fetchone()[0]
     return now.astimezone(dt.UTC)
+
+
+def along(rows: QuerySet[Row], field: str, value: Any, *, rising: bool = False) -> QuerySet[Row]:
+    """Return the rows of one value, the newest first (`rising`: the oldest), along the index on (field, -id).
+
+    Asked with an equality, PostgreSQL may walk all rows by their id instead, until it has met enough of this value: it
+    takes them to be spread evenly, and reads millions where they are many but old. A range is no equality to it, and
+    only that index has the order.
+    """
+    ranged = rows.filter(**{f"{field}__gte": value, f"{field}__lte": value})
+    return ranged.order_by(f"-{field}", "pk") if rising else ranged.order_by(field, "-pk")
 
 
 # Classes of SQLSTATE that say something of the server, not of the statement: connection, out of resources, system.

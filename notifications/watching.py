@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from accounts.queries import scope_of
 from accounts.rules import Verb
-from core.db import lacks_lock
+from core.db import along, lacks_lock
 from notifications.models import Notification, TimelineReader, Watch
 from notifications.operations import Message, enqueue, watch_group
 from tickets import kinds
@@ -162,8 +162,8 @@ def _messages(user: User, news: _News, now: dt.datetime) -> Iterable[Message]:
 
 def _gathered(user: User, ticket: int, events: Sequence[int], now: dt.datetime) -> bool:
     """Let a mail that waits take the news along; tell whether there was one."""
-    # Newest rows of this person only: outbox_by_user, backwards.
-    recent = Notification.objects.filter(user=user).order_by("-pk").values_list("pk", flat=True)[200:201]
+    # Newest rows of this person only.
+    recent = along(Notification.objects.all(), "user_id", user.pk).values_list("pk", flat=True)[200:201]
     with connection.cursor() as cursor:
         cursor.execute(
             _GATHER,

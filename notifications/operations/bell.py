@@ -7,10 +7,14 @@ from accounts.operations import permit
 from accounts.rules import Verb
 
 # Only ever rises, whoever comes second; and never beyond what there is, or the next ones would be seen unseen.
+# A range of one person: see core.db.along.
 _SEEN = """
 INSERT INTO notifications_bell (user_id, seen_through)
 SELECT %(user)s, LEAST(%(through)s, COALESCE(
-    (SELECT id FROM notifications_notification WHERE user_id = %(user)s ORDER BY id DESC LIMIT 1), 0
+    (
+        SELECT id FROM notifications_notification
+        WHERE user_id BETWEEN %(user)s AND %(user)s ORDER BY user_id, id DESC LIMIT 1
+    ), 0
 ))
 ON CONFLICT (user_id) DO UPDATE SET seen_through = GREATEST(notifications_bell.seen_through, EXCLUDED.seen_through)
 """

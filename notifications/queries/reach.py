@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from accounts.models import User
+from core.db import along
 from notifications.models import (
     Contact,
     ContactListEntry,
@@ -39,7 +40,7 @@ class Place:
 def ways_of(contact: Contact) -> list[Way]:
     """Return a contact's methods in order, each with the last message that was sent or given up; two queries."""
     methods = list(contact.methods.select_related("provider").order_by("position", "pk"))
-    rows = Notification.objects.filter(contact=contact).order_by("-pk")
+    rows = along(Notification.objects.all(), "contact_id", contact.pk)
     last: dict[int, Notification] = {}
     waiting = set()
     for row in rows.only("method_id", "state", "answer", "sent_at", "dead_at")[:LATEST]:

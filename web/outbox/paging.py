@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from notifications.models import Notification
 from web.agent.filters import BIGGEST_ID
-from web.outbox.filters import Rows
+from web.outbox.filters import Filters, Rows
 
 PAGE_SIZE = 40
 WINDOW = 10_000
@@ -28,22 +28,21 @@ class Page:
     looked_through: bool = False
 
 
-def page_of(quick: Q, slow: Q, params: Mapping[str, str], size: int = PAGE_SIZE) -> Page:
+def page_of(filters: Filters, slow: Q, params: Mapping[str, str], size: int = PAGE_SIZE) -> Page:
     """Return the page that the address asks for: ?after=ID (older), ?before=ID (newer), ?page=last, else the newest.
 
-    `quick` is what an index serves; `slow` is looked for among the next WINDOW rows of it.
+    What an index serves of the filters narrows first; `slow` is looked for among the next WINDOW rows of that.
     """
     after, before = _mark(params.get("after", "")), _mark(params.get("before", ""))
     if params.get("page") == "last" or before is not None:
-        return _upwards(quick, slow, before, size)
-    return _downwards(quick, slow, after, size)
+        return _upwards(filters.rows(rising=True), slow, before, size)
+    return _downwards(filters.rows(), slow, after, size)
 
 
-def _downwards(quick: Q, slow: Q, after: int | None, size: int) -> Page:
-    rows = Notification.objects.filter(quick)
+def _downwards(rows: Rows, slow: Q, after: int | None, size: int) -> Page:
     if after is not None:
         rows = rows.filter(pk__lt=after)
-    ids, edge = _look(rows.order_by("-pk"), slow, size)
+    ids, edge = _look(rows, slow, size)
     found = ids[:size]
     on_page = len(ids) <= size
     return Page(
@@ -56,11 +55,10 @@ def _downwards(quick: Q, slow: Q, after: int | None, size: int) -> Page:
     )
 
 
-def _upwards(quick: Q, slow: Q, before: int | None, size: int) -> Page:
-    rows = Notification.objects.filter(quick)
+def _upwards(rows: Rows, slow: Q, before: int | None, size: int) -> Page:
     if before is not None:
         rows = rows.filter(pk__gt=before)
-    ids, edge = _look(rows.order_by("pk"), slow, size)
+    ids, edge = _look(rows, slow, size)
     found = ids[:size][::-1]
     on_page = len(ids) <= size
     return Page(

@@ -89,7 +89,7 @@ def outbox(request: SignedIn) -> HttpResponse:
     scope = scope_of(request.user, Verb.VIEW)
     now = arrive(request, scope)
     filters = Filters.read(request.GET)
-    page = page_of(filters.quick(), filters.slow() & visible_rows(scope), request.GET)
+    page = page_of(filters, filters.slow() & visible_rows(scope), request.GET)
     found = _with_names(page.ids)
     rows = [Row.of(found[pk]) for pk in page.ids if pk in found]
     dead = Notification.objects.filter(visible_rows(scope), state=State.DEAD).order_by("-pk")

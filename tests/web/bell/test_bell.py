@@ -4,11 +4,15 @@ import datetime as dt
 import re
 from typing import Any
 
+from django.db import connection
 from django.test import Client
 
+from accounts.models import User
+from core.db import database_now
 from escalation import kinds
 from notifications.models import Bell, Contact, Notification
-from notifications.operations import mark_bell_seen
+from notifications.operations import bell, mark_bell_seen
+from notifications.queries.bell import _LATEST, unread_sql
 from tests.house import MIN, House
 from tests.notifications.cast import queued
 from tests.web.desk.conftest import As, text_of
@@ -32,6 +36,27 @@ def told(house: House, ticket: Ticket, **more: Any) -> Notification:
         "context": {"instructions": "First, by day and night."},
     }
     return queued(house.second.email, **values | more)
+
+
+def tell_many(*, first: User, then: User, each: tuple[int, int]) -> None:
+    """Put so many rows of one person into the outbox and then so many of another; let PostgreSQL count them."""
+    now = database_now()
+    people = [first] * each[0] + [then] * each[1]
+    Notification.objects.bulk_create(
+        Notification(
+            kind=kinds.TELL, user=person, message_id=f"<{n}@belay>", created_at=now, due_at=now, state="sent"
+        )
+        for n, person in enumerate(people)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE notifications_notification")
+
+
+def plan_of(sql: str, params: Any) -> str:
+    """Return how PostgreSQL would find it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}", params)
+        return "\n".join(line for (line,) in cursor.fetchall())
 
 
 def unread(client: Client) -> str:
@@ -200,3 +225,19 @@ def test_requesters_have_no_bell(house: House, signed_in_as: As) -> None:
     assert client.get("/bell/").status_code == 403
     assert client.post("/bell/seen/", {"through": 1}).status_code == 403
     assert "data-bell" not in client.get("/portal/").content.decode()
+
+
+def test_who_was_told_much_long_ago_costs_no_walk_over_everybodys_rows(house: House) -> None:
+    # Given: one row in ten is theirs, and the oldest. Taken to be spread evenly, they would be met soon by id.
+    tell_many(first=house.second, then=house.agent, each=(1_000, 9_000))
+    person = house.second.pk
+
+    plans = [
+        plan_of(f"SELECT {unread_sql(person)[0]}", unread_sql(person)[1]),
+        plan_of(_LATEST, (person, person)),
+        plan_of(bell._SEEN, {"user": person, "through": 1}),
+    ]
+
+    for plan in plans:
+        assert "outbox_by_user" in plan
+        assert "notifications_notification_pkey" not in plan

@@ -212,14 +212,14 @@ def test_what_no_index_finds_is_looked_for_a_window_at_a_time(
 @pytest.mark.django_db
 def test_each_filter_walks_an_index_in_order(query: str, index: str) -> None:
     filters = Filters.read(dict([query.split("=")]) if query else {})
-    rows = Notification.objects.filter(filters.quick(), pk__lt=10**9).order_by("-pk").values("pk")[:41]
+    rows = filters.rows().filter(pk__lt=10**9).values("pk")[:41]
 
     with connection.cursor() as cursor:
         # As among very many; these few are quicker sorted.
         cursor.execute(
             "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
         )
-        if query:
+        if query.startswith(("state", "channel", "ticket")):
             # Going back through all rows, which is quicker while there are none.
             cursor.execute(
                 "ALTER TABLE notifications_notification DROP CONSTRAINT notifications_notification_pkey CASCADE"
