@@ -21,12 +21,13 @@ TEMPLATE = "template_belay_"
 CLONE = "test_belay_"
 
 
-def clone(purpose: str) -> str:
-    """Create a database of the migrated schema for this process and return its name."""
+def clone(purpose: str, *, of: str = "") -> str:
+    """Create a database for this process and return its name: a copy of another, without one of the bare schema."""
     name = f"{CLONE}{os.getpid()}_{purpose}"
     with _alone(), _administration() as cursor:
-        _drop_left_overs(cursor)
-        template = _template(cursor)
+        if not of:
+            _drop_left_overs(cursor)
+        template = of or _template(cursor)
         cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return name
 
