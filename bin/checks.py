@@ -114,8 +114,8 @@ def find_chromium() -> None:
 
 
 def run_pytest(arguments: list[str]) -> Check:
-    """Run pytest in the foreground, on three workers unless told otherwise: a browser test waits half of its time."""
-    workers = [] if any(word.startswith("-n") for word in arguments) else ["-n", "3"]
+    """Run pytest in the foreground, on two workers unless told otherwise."""
+    workers = [] if any(word.startswith("-n") for word in arguments) else ["-n", "2"]
     check = Check("tests", [PYTHON, "-m", "pytest", *workers, *arguments])
     began = time.monotonic()
     assert isinstance(check.command, list)

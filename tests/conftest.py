@@ -86,7 +86,7 @@ def servers() -> Iterator[embedded.Lease]:
 def django_db_setup(servers: embedded.Lease, django_db_blocker: Any) -> Iterator[None]:
     """Take the place of pytest-django's: a clone of the migrated template for each worker."""
     # After a test that commits, Django would truncate all tables, with them what the migrations put there.
-    TransactionTestCase._fixture_teardown = lambda _case: standing.clear()  # type: ignore[method-assign]
+    TransactionTestCase._fixture_teardown = lambda _case: databases.renew()  # type: ignore[method-assign]
     with django_db_blocker.unblock():
         name = databases.clone(WORKER)
         before = databases.point_at(name)

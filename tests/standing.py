@@ -1,7 +1,7 @@
 """Houses that stand before a test begins: built once a worker, committed in a database of their own.
 
-Building one costs more than most tests do. A test that takes such a fixture begins its transaction in that database,
-and gets a copy of the objects; one that commits gets a clone of that database for itself.
+Building one costs more than most tests do. A test that takes such a fixture begins in that database and gets a copy of
+the objects; what one commits is undone afterwards.
 """
 
 import copy
@@ -22,8 +22,6 @@ BUILDERS = {
     "standing_admin_house": "tests.admin.conftest.build_house",
     "standing_board_house": "tests.web.board.world.build_house",
 }
-# In the name of a clone that one test has for itself.
-_SPENT = "_spent_"
 _bare = ""
 _databases: dict[str, str] = {}
 _built: dict[str, Any] = {}
@@ -43,23 +41,11 @@ def end() -> None:
 
 def move_to(item: pytest.Item) -> None:
     """Point the connection at the database in which a test finds the house it takes, before its transaction begins."""
-    house = next(iter(BUILDERS.keys() & fixtures_of(item)), "")
-    wanted = _database_of(house)
-    if house and commits(item):
-        databases.point_at(_bare)
-        wanted = databases.clone(f"{WORKER}{_SPENT}{house}", of=wanted)
+    wanted = _database_of(next(iter(BUILDERS.keys() & fixtures_of(item)), ""))
     if connection.settings_dict["NAME"] != wanted:
         databases.point_at(wanted)
-
-
-def clear() -> None:
-    """Undo what a test has committed."""
-    spent = connection.settings_dict["NAME"]
-    if _SPENT in spent:
-        databases.point_at(_bare)
-        databases.drop(spent)
-    else:
-        databases.renew()
+    if commits(item):
+        databases.remember()
 
 
 def commits(item: pytest.Item) -> bool:
@@ -90,8 +76,7 @@ def _builder(house: str) -> Callable[[], Any]:
 
 
 def _take(house: str) -> Any:
-    name = connection.settings_dict["NAME"]
-    if name != _databases.get(house) and not name.endswith(f"{_SPENT}{house}"):
+    if connection.settings_dict["NAME"] != _databases.get(house):
         return _builder(house)()
     taken = copy.deepcopy(_built[house])
     if hasattr(taken, "now"):
