@@ -47,7 +47,10 @@ class MessageTemplate(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} ({self.get_channel_display() or self.get_form_display()})"
+        # Kinds have names once those who write such messages are loaded.
+        from notifications.rendering import name_of
+
+        return f"{name_of(self.kind)} ({self.get_channel_display() or self.get_form_display()})"
 
 
 class Watch(models.Model):

@@ -87,8 +87,8 @@ class _Entry:
     lead: _Person | None
 
 
-# Read past the ORM: the engine resolves lists in each of its batches, and to put a query of eight tables together took
-# Django longer than the whole answer.
+# Read past the ORM, columns in the order of the fields above: the engine resolves lists in each batch, and to put a
+# query of eight tables together took Django longer than the whole answer.
 _PERSON = """{contact}.id, {contact}.name, {contact}.user_id, {contact}.is_active AND {user}.is_active IS NOT FALSE,
     {contact}.time_zone, {contact}.quiet_from, {contact}.quiet_until, {contact}.quiet_days"""
 _PERSON_WIDTH = len(fields(_Person))

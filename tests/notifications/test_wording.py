@@ -13,6 +13,7 @@ from notifications import engine
 from notifications.letters import Action, Letter, Passage, compose
 from notifications.models import Contact, MessageTemplate, Notification
 from notifications.operations import remove_template, save_template
+from notifications.rendering import name_of
 from notifications.rules.wording import filled, filled_lines, laid_out, problems_of
 from notifications.wording import (
     BUILT_IN,
@@ -367,6 +368,7 @@ def test_words_that_are_changed_can_be_looked_at_first(house: House, client: Any
     row = saved(house, form=Form.SHORT, body="{{ title }}", channel="slack")
     page = client.get(f"/admin/notifications/messagetemplate/{row.pk}/change/").content.decode()
     assert f'formaction="{PREVIEW}?of={row.pk}"' in page
+    assert f"{name_of(row.kind)} (Slack)" in page
 
     answer = client.post(f"{PREVIEW}?of={row.pk}", {"body": "Auf! {{ title }}"})
 
