@@ -49,7 +49,7 @@ def move_to(item: pytest.Item) -> None:
 
 
 def commits(item: pytest.Item) -> bool:
-    """Say whether a test commits, as pytest-django does: then its database is made anew after it."""
+    """Say whether a test commits, as pytest-django does: then that is undone after it."""
     mark = item.get_closest_marker("django_db")
     asked = not fixtures_of(item).isdisjoint({"transactional_db", "live_server"})
     return asked or bool(mark and mark.kwargs.get("transaction"))

@@ -9,9 +9,13 @@ from django.db import connection
 
 from accounts.models import Role, User
 from accounts.operations import create_user
+from notifications.models import ContactMethod
+from tests import databases
 from tests.browser_fixtures import Live
 from tests.helpers import race
+from tests.house import House
 from tests.mail import Mailbox
+from tickets.models import Event, Ticket
 
 
 @pytest.mark.django_db(transaction=True)
@@ -26,6 +30,27 @@ def test_race_gives_each_call_a_connection_of_its_own() -> None:
 
     assert first != second
     assert isinstance(third, ZeroDivisionError)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_test_commits_is_undone_row_by_row(standing_house: House) -> None:
+    # Given: rows added (an append-only table among them), changed and removed.
+    def stands() -> list[Any]:
+        return [
+            list(model._default_manager.order_by("pk").values())
+            for model in (User, ContactMethod, Ticket, Event)
+        ]
+
+    before = stands()
+    first = standing_house.open().pk
+    User.objects.filter(pk=standing_house.agent.pk).update(name="Somebody else")
+    ContactMethod.objects.all().delete()
+    assert all(now != then for now, then in zip(stands(), before, strict=True))
+
+    databases.renew()
+
+    assert stands() == before
+    assert standing_house.open().pk == first
 
 
 def test_smtp_collects_what_django_sends(smtp: Mailbox) -> None:
